@@ -1,0 +1,37 @@
+// Promises that harm nobody when they are not awaited, and waits that end.
+import type { Clock } from "./clock.ts";
+
+const ignore = (): void => {};
+
+/** The same promise, with a no-op catch attached: un-awaited it is quiet, awaited it still rejects. */
+export function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(ignore);
+  return promise;
+}
+
+/** A quiet promise with its two ends in hand. */
+export interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export function deferred<T = void>(): Deferred<T> {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = quiet(
+    new Promise<T>((yes, no) => {
+      resolve = yes;
+      reject = no;
+    }),
+  );
+  return { promise, resolve, reject };
+}
+
+/** `promise`, or a rejection with `late()` if it is not settled after `ms`. The timer ends with the promise. */
+export function within<T>(clock: Clock, ms: number, promise: Promise<T>, late: () => Error): Promise<T> {
+  const { promise: result, resolve, reject } = deferred<T>();
+  const cancel = clock.after(ms, () => reject(late()));
+  promise.then(resolve, reject).finally(cancel);
+  return result;
+}

@@ -1,0 +1,115 @@
+// The channel of a single process: hands records over in the same turn, in call order. Several adapters on one bus behave as
+// several processes would; tests live on that.
+import { GroupcastError } from "../base/errors.ts";
+import { quiet } from "../base/promises.ts";
+import type { MessageRecord } from "../wire/record.ts";
+import type { AdapterEvents, CountingAdapter, Receipt } from "./adapter.ts";
+
+/** What the adapters of one process share. */
+export class MemoryBus {
+  readonly #topics = new Map<string, Set<MemoryAdapter>>();
+  readonly #adapters = new Set<MemoryAdapter>();
+  readonly #queue: { readonly topic: string; readonly record: MessageRecord }[] = [];
+  #delivering = false;
+
+  /** @internal */
+  add(adapter: MemoryAdapter): void {
+    this.#adapters.add(adapter);
+  }
+
+  /** @internal */
+  remove(adapter: MemoryAdapter): void {
+    this.#adapters.delete(adapter);
+    for (const topic of [...this.#topics.keys()]) this.unsubscribe(topic, adapter);
+  }
+
+  /** @internal */
+  subscribe(topic: string, adapter: MemoryAdapter): void {
+    let subscribers = this.#topics.get(topic);
+    if (subscribers === undefined) this.#topics.set(topic, (subscribers = new Set()));
+    subscribers.add(adapter);
+  }
+
+  /** @internal */
+  unsubscribe(topic: string, adapter: MemoryAdapter): void {
+    const subscribers = this.#topics.get(topic);
+    subscribers?.delete(adapter);
+    if (subscribers?.size === 0) this.#topics.delete(topic);
+  }
+
+  /** @internal */
+  publish(topic: string, record: MessageRecord): number {
+    const receivers = this.#topics.get(topic)?.size ?? 0;
+    this.#queue.push({ topic, record });
+    // A record that is published while another is handed out waits, or adapters would see the two in different orders.
+    if (this.#delivering) return receivers;
+    this.#delivering = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      for (const adapter of [...(this.#topics.get(next.topic) ?? [])]) adapter.receive(next.topic, next.record);
+    }
+    this.#delivering = false;
+    return receivers;
+  }
+
+  /** @internal */
+  count(topic: string): number {
+    let members = 0;
+    for (const adapter of this.#adapters) members += adapter.reported(topic);
+    return members;
+  }
+}
+
+export class MemoryAdapter implements CountingAdapter {
+  readonly immediate = true;
+  readonly #bus: MemoryBus;
+  readonly #members = new Map<string, number>();
+  #events: AdapterEvents | undefined;
+
+  constructor(bus: MemoryBus = new MemoryBus()) {
+    this.#bus = bus;
+  }
+
+  start(events: AdapterEvents): void {
+    this.#events = events;
+    this.#bus.add(this);
+    events.up();
+  }
+
+  subscribe(topic: string): undefined {
+    this.#bus.subscribe(topic, this);
+  }
+
+  unsubscribe(topic: string): void {
+    this.#bus.unsubscribe(topic, this);
+  }
+
+  publish(topic: string, record: MessageRecord): Promise<Receipt> {
+    if (this.#events === undefined) return quiet(Promise.reject(new GroupcastError("closed", "the channel is stopped")));
+    return Promise.resolve({ receivers: this.#bus.publish(topic, record) });
+  }
+
+  report(topic: string, members: number): void {
+    if (members === 0) this.#members.delete(topic);
+    else this.#members.set(topic, members);
+  }
+
+  count(topic: string): Promise<number> {
+    return Promise.resolve(this.#bus.count(topic));
+  }
+
+  stop(): Promise<void> {
+    this.#events = undefined;
+    this.#bus.remove(this);
+    return Promise.resolve();
+  }
+
+  /** @internal */
+  receive(topic: string, record: MessageRecord): void {
+    this.#events?.receive(topic, record);
+  }
+
+  /** @internal */
+  reported(topic: string): number {
+    return this.#members.get(topic) ?? 0;
+  }
+}

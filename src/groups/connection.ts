@@ -1,0 +1,421 @@
+// One WebSocket: sends, closes, and says what arrives. Owns its carrier. Groups are edited by memberships.ts only.
+// Must not know which engine carries it, channels, or how messages between processes look.
+import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
+import { Emitter } from "../base/emitter.ts";
+import { asError, GroupcastError } from "../base/errors.ts";
+import { consoleLogger } from "../base/logger.ts";
+import { type Deferred, deferred } from "../base/promises.ts";
+import { carry } from "../sockets/carry.ts";
+import { Batch, type Carrier, CLOSED, OPEN, type SocketLike } from "../sockets/socket.ts";
+import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
+import { checkName } from "../wire/names.ts";
+import type { Fanout } from "./fanout.ts";
+import type { ConnectionGroup } from "./group.ts";
+import type { Memberships } from "./memberships.ts";
+
+/** What listeners of a {@link Connection} are given. */
+export interface ConnectionEvents {
+  /** A message from the peer, before `text` or `binary`. Text is a string, bytes are a Uint8Array. */
+  message: [data: string | Uint8Array, isBinary: boolean];
+  text: [text: string];
+  binary: [bytes: Uint8Array];
+  /** Told once, last, however it ended; 1006 if the peer went without a word. It has left its groups and pools. */
+  close: [code: number, reason: string];
+  /** The socket failed (`close` follows), or a listener threw. */
+  error: [error: Error];
+  /** The peer reads more slowly than it is sent to: there is a backlog now. */
+  slow: [];
+  /** The backlog is gone. */
+  drain: [];
+}
+
+/** Why a delivery needs a second look, once everybody else has got the message. */
+export type Trouble = { readonly kind: "slow" | "overflow" } | { readonly kind: "failed"; readonly error: Error };
+
+/** Bytes that may wait for one peer longer than a turn: Centrifugo's and soketi's figure, too. Beyond, it is closed with 4002. */
+export const QUEUE_BYTES_MAX = 1024 * 1024;
+/** How long a peer may take to answer a close frame: long for a slow phone, short enough for a drain. */
+export const CLOSE_WITHIN_MS = 5_000;
+/** The same for a peer that reads nothing any more: its close frame stands behind a megabyte. */
+const CLOSE_SLOW_WITHIN_MS = 1_000;
+
+const SLOW: Trouble = Object.freeze({ kind: "slow" });
+const OVERFLOW: Trouble = Object.freeze({ kind: "overflow" });
+const NO_GROUPS: ReadonlyMap<string, ConnectionGroup> = new Map();
+
+type Phase = "connecting" | "open" | "closing" | "closed";
+
+/**
+ * A WebSocket with an id that is unique in its namespace. Wraps a `ws` socket, a WHATWG `WebSocket`, or anything of that shape.
+ *
+ * May be subclassed. Made by hand it belongs to no manager until a middleware, a pool made with `{ groups }` or
+ * `groups.adopt(connection)` gives it one: before that `setGroup` and `join` throw `no_manager`.
+ */
+export class Connection extends Emitter<ConnectionEvents> {
+  /** Unique within {@link namespace}. */
+  readonly id: string;
+  /** The fixed wall that ids, groups and broadcasts never cross. */
+  readonly namespace: string;
+  /** The application's own; groupcast never looks at it. */
+  data: unknown;
+
+  readonly #carrier: Carrier;
+  #phase: Phase;
+  #goodbye: Goodbye | undefined;
+  #gone: Deferred<void> | undefined;
+  #cancelForce: Cancel | undefined;
+  #terminated = false;
+
+  #memberships: Memberships | undefined;
+  #groups: Map<string, ConnectionGroup> | undefined;
+  #primary: ConnectionGroup | null = null;
+  // Sets of connections besides groups that this one is in: a pool's namespace. Their owners are told when it closes.
+  #owners: { readonly fanout: Fanout; readonly closed: () => void }[] | undefined;
+
+  #slow = false;
+  #waitedBytes = 0; // of the backlog at the end of an earlier turn
+  #measuring = false;
+  #alive = true;
+  /** @internal Which of the heartbeat's slots it is in; -1: none. */
+  heartbeatSlot = -1;
+
+  /**
+   * @throws GroupcastError `bad_group`: the namespace is no name; `bad_option`: an empty id, or no socket.
+   */
+  constructor(id: string, namespace: string, socket: SocketLike) {
+    super();
+    if (typeof id !== "string" || id === "")
+      throw new GroupcastError("bad_option", "a connection id is a string of at least one character");
+    this.id = id;
+    this.namespace = checkName(namespace, "namespace");
+    this.#carrier = carry(socket, {
+      opened: () => this.#opened(),
+      message: (data, isBinary) => this.#message(data, isBinary),
+      pong: () => void (this.#alive = true),
+      drained: () => this.#drained(),
+      error: (error) => void this.emit("error", error),
+      closed: (code, reason) => this.#closed(code, reason),
+    });
+    const { readyState } = socket;
+    this.#phase = readyState === CLOSED ? "closed" : readyState === OPEN ? "open" : readyState < OPEN ? "connecting" : "closing";
+  }
+
+  /** True once the socket is gone. */
+  get closed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  /** Bytes that were sent and that the kernel has not taken yet. */
+  get bufferedAmount(): number {
+    return this.#carrier.queuedBytes;
+  }
+
+  /** The groups that this connection is in, by name, the longest membership first. A live view. */
+  get groups(): ReadonlyMap<string, ConnectionGroup> {
+    return this.#groups ?? NO_GROUPS;
+  }
+
+  /**
+   * Sends a message to this peer: a string as text, bytes as binary. In order with everything that the peer gets from its
+   * groups in this process. Done when the socket has it, not when the peer has read it.
+   *
+   * Returns false if it is known not to have been accepted: the connection is not open, or more than 1 MiB has waited for
+   * longer than a turn. Never throws for a dead socket.
+   *
+   * @throws GroupcastError `bad_option`: neither a string nor bytes (see {@link sendJson}).
+   */
+  send(data: string | Uint8Array): boolean {
+    if (typeof data !== "string" && !(data instanceof Uint8Array)) {
+      throw new GroupcastError("bad_option", `send takes a string or a Uint8Array, not ${typeof data}; sendJson takes any value`);
+    }
+    if (this.#phase !== "open") return false;
+    this.#flush();
+    const trouble = this.deliver(Batch.of(data));
+    if (trouble === undefined) return this.#carrier.open;
+    if (trouble === OVERFLOW) return false; // the caller is told, so nothing is lost in silence and the connection may stay
+    this.settle(trouble);
+    return trouble.kind === "slow";
+  }
+
+  /** {@link send} for text. */
+  write(text: string): boolean {
+    if (typeof text !== "string") throw new GroupcastError("bad_option", `write takes a string, not ${typeof text}`);
+    return this.send(text);
+  }
+
+  /** {@link send} for bytes, as a binary message. */
+  writeBinary(bytes: Uint8Array): boolean {
+    if (!(bytes instanceof Uint8Array)) throw new GroupcastError("bad_option", `writeBinary takes a Uint8Array, not ${typeof bytes}`);
+    return this.send(bytes);
+  }
+
+  /**
+   * {@link send} for any value, as its JSON text: a string is quoted.
+   *
+   * @throws GroupcastError `bad_option`: the value has no JSON text (undefined, a function, a cycle).
+   */
+  sendJson(value: unknown): boolean {
+    let text: string | undefined;
+    try {
+      text = JSON.stringify(value);
+    } catch (cause) {
+      throw new GroupcastError("bad_option", "the value has no JSON text", { cause });
+    }
+    if (text === undefined) throw new GroupcastError("bad_option", `a ${typeof value} has no JSON text`);
+    return this.send(text);
+  }
+
+  /**
+   * Closes with a closing handshake, after everything that was sent. Code (default 1000) and reason in either order, or as
+   * `{ code, reason }`; a reason is cut to 123 bytes. The first call's code counts.
+   *
+   * Resolves when the socket is gone: at most 5 s later, when a peer that does not answer is cut.
+   *
+   * @throws GroupcastError `bad_option`: a code that may not be sent; nothing has happened.
+   */
+  close(...args: CloseArguments): Promise<void> {
+    return this.#close(readCloseArguments(args, CLOSE.normal), CLOSE_WITHIN_MS);
+  }
+
+  /** Ends the socket at once, without a closing handshake: the peer sees 1006. */
+  terminate(): void {
+    if (this.#phase === "closed") return;
+    this.#terminated = true;
+    this.#phase = "closing";
+    this.#carrier.terminate();
+  }
+
+  /**
+   * Puts this connection into its primary group, leaving the previous primary one; `null` leaves it. Other groups are not
+   * touched; a group that it is in already becomes the primary one. The local membership and all events (`leave`, `destroyed`,
+   * `created`, `join`) are done when it returns. No barrier: `getGroup().ready` is, and so is {@link join}.
+   *
+   * Returns false if the manager refuses, and nothing has changed then.
+   *
+   * @throws GroupcastError `bad_group`, `no_manager`, or `use_join`: the manager's `authorize` is asynchronous.
+   */
+  setGroup(name: string | null): boolean {
+    return this.#managed().setPrimary(this, name);
+  }
+
+  /** The primary group, or null. */
+  getGroup(): ConnectionGroup | null {
+    return this.#primary;
+  }
+
+  /** The primary group's name, or null. */
+  getGroupName(): string | null {
+    return this.#primary?.name ?? null;
+  }
+
+  /**
+   * Joins a group beside those that it is in. A barrier: once it resolves, no later publish anywhere is missed.
+   * Joining twice changes nothing.
+   *
+   * Rejects with `bad_group`, `no_manager`, `forbidden` (refused), `limit` (128 groups), `closed`, or `unavailable`: the channel
+   * has been down for 5 s; the join is undone.
+   */
+  join(name: string): Promise<ConnectionGroup> {
+    return this.#managed().join(this, name);
+  }
+
+  /** Leaves a group; true if it was in it. Done, with its events, when it returns. */
+  leave(name: string): boolean {
+    return this.#memberships?.leave(this, name) ?? false;
+  }
+
+  protected override unheard(error: Error): void {
+    (this.#memberships?.logger ?? consoleLogger).error(
+      { err: error, connection: this.id, namespace: this.namespace },
+      `connection ${this.id}: ${error.message}`,
+    );
+  }
+
+  #managed(): Memberships {
+    if (this.#memberships === undefined) {
+      throw new GroupcastError("no_manager", `connection ${this.id} belongs to no GroupManager: call groups.adopt(connection) first`);
+    }
+    return this.#memberships;
+  }
+
+  get #clock(): Clock {
+    return this.#memberships?.clock ?? systemClock;
+  }
+
+  // Everything that waits for the end of the turn goes first: a direct send, or the close frame, comes after it.
+  #flush(): void {
+    if (this.#groups !== undefined) for (const group of this.#groups.values()) group.flush();
+    if (this.#owners !== undefined) for (const { fanout } of this.#owners) fanout.flush();
+  }
+
+  #close(goodbye: Goodbye, withinMs: number): Promise<void> {
+    if (this.#phase === "closed") return Promise.resolve();
+    this.#gone ??= deferred();
+    if (this.#goodbye === undefined) {
+      this.#flush();
+      this.#goodbye = goodbye;
+      if (!this.closed) {
+        this.#phase = "closing";
+        this.#cancelForce = this.#clock.after(withinMs, () => this.terminate());
+        this.#carrier.close(goodbye.code, goodbye.reason);
+      }
+    }
+    return this.#gone.promise;
+  }
+
+  #opened(): void {
+    if (this.#phase === "connecting") this.#phase = "open";
+  }
+
+  #message(data: string | Uint8Array, isBinary: boolean): void {
+    this.#alive = true;
+    this.emit("message", data, isBinary);
+    if (typeof data === "string") this.emit("text", data);
+    else this.emit("binary", data);
+  }
+
+  #drained(): void {
+    if (!this.#slow) return;
+    this.#slow = false;
+    this.#waitedBytes = 0;
+    this.emit("drain");
+  }
+
+  #closed(code: number, reason: string): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#cancelForce?.();
+    this.#memberships?.leaveAll(this);
+    for (const owner of this.#owners ?? []) owner.closed();
+    this.#owners = undefined;
+    this.#gone?.resolve();
+    // A peer that went without a close frame leaves 1006; if this side had closed already, why it did says more.
+    if (code === 1006 && this.#goodbye !== undefined) this.emit("close", this.#goodbye.code, this.#goodbye.reason);
+    else this.emit("close", code, reason);
+  }
+
+  // The backlog that is still there at the end of a turn has waited for longer than one when the next write comes.
+  #measure(): void {
+    if (this.#measuring) return;
+    this.#measuring = true;
+    this.#clock.turnEnd(() => {
+      this.#measuring = false;
+      this.#waitedBytes = this.#slow ? this.#carrier.queuedBytes : 0;
+    });
+  }
+
+  // What follows is for this floor and its engine room only; it is not in the published types.
+
+  /**
+   * @internal Writes finished frames. Runs no listener: what needs one is returned, and told by {@link settle} afterwards.
+   */
+  deliver(batch: Batch): Trouble | undefined {
+    if (this.#phase !== "open" || !this.#carrier.open) return undefined;
+    if (this.#slow) {
+      if (Math.min(this.#waitedBytes, this.#carrier.queuedBytes) > QUEUE_BYTES_MAX) return OVERFLOW;
+      this.#measure();
+    }
+    try {
+      const slow = this.#carrier.write(batch);
+      if (!slow || this.#slow) return undefined;
+    } catch (thrown) {
+      return { kind: "failed", error: asError(thrown) };
+    }
+    this.#slow = true;
+    this.#measure();
+    return SLOW;
+  }
+
+  /** @internal Acts on what {@link deliver} returned. */
+  settle(trouble: Trouble): void {
+    switch (trouble.kind) {
+      case "slow":
+        this.emit("slow");
+        return;
+      case "overflow":
+        void this.#close({ code: CLOSE.slow, reason: "slow" }, CLOSE_SLOW_WITHIN_MS);
+        return;
+      case "failed":
+        this.emit("error", trouble.error);
+        this.terminate();
+    }
+  }
+
+  /** @internal True while it may still be given messages and groups. */
+  get open(): boolean {
+    return this.#phase === "open" || this.#phase === "connecting";
+  }
+
+  /** @internal True if it was cut, not closed. */
+  get terminated(): boolean {
+    return this.#terminated;
+  }
+
+  /** @internal Closes now, and cuts a silent peer after `withinMs`. */
+  closeWithin(goodbye: Goodbye, withinMs: number): Promise<void> {
+    return this.#close(goodbye, withinMs);
+  }
+
+  /** @internal Sends a ping that {@link answered} will tell of. False: this socket cannot. */
+  ping(): boolean {
+    if (this.#carrier.ping === undefined) return false;
+    this.#alive = false;
+    this.#carrier.ping();
+    return true;
+  }
+
+  /** @internal True unless nothing has arrived since the last {@link ping}. */
+  get answered(): boolean {
+    return this.#alive;
+  }
+
+  /** @internal Closes a peer that no ping reaches: a close frame in case it listens, and the end in any case. */
+  giveUp(goodbye: Goodbye): void {
+    void this.#close(goodbye, CLOSE_SLOW_WITHIN_MS);
+    this.terminate();
+  }
+
+  /** @internal */
+  pauseReading(): void {
+    this.#carrier.pause();
+  }
+
+  /** @internal */
+  resumeReading(): void {
+    this.#carrier.resume();
+  }
+
+  /** @internal Gives it a manager. */
+  belongTo(memberships: Memberships): void {
+    if (this.#memberships !== memberships && this.groups.size > 0) {
+      throw new GroupcastError("bad_option", `connection ${this.id} is in groups of another GroupManager`);
+    }
+    this.#memberships = memberships;
+  }
+
+  /** @internal Has `fanout` flushed before a direct send, and `closed` called when the socket is gone. Returns its undo. */
+  ownedBy(fanout: Fanout, closed: () => void): () => void {
+    const owner = { fanout, closed };
+    (this.#owners ??= []).push(owner);
+    return () => {
+      this.#owners = this.#owners?.filter((one) => one !== owner);
+    };
+  }
+
+  /** @internal The connection's side of a membership; memberships.ts keeps it and the group's side the same fact. */
+  entered(group: ConnectionGroup): void {
+    (this.#groups ??= new Map()).set(group.name, group);
+  }
+
+  /** @internal */
+  exited(group: ConnectionGroup): void {
+    this.#groups?.delete(group.name);
+    if (this.#groups?.size === 0) this.#groups = undefined;
+    if (this.#primary === group) this.#primary = null;
+  }
+
+  /** @internal */
+  makePrimary(group: ConnectionGroup): void {
+    this.#primary = group;
+  }
+}

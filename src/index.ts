@@ -1,0 +1,32 @@
+// The front door: named re-exports, nothing else.
+export { type ErrorCode, ERRORS, GroupcastError } from "./base/errors.ts";
+export { Emitter } from "./base/emitter.ts";
+export type { Logger } from "./base/logger.ts";
+export type { Cancel, Clock } from "./base/clock.ts";
+export type { Random } from "./base/random.ts";
+export { CLOSE, type CloseArguments, type Goodbye } from "./wire/close-codes.ts";
+export type { Payload } from "./wire/frames.ts";
+export type { SocketLike } from "./sockets/socket.ts";
+export { Connection, Connection as WebSocketConnection, type ConnectionEvents } from "./groups/connection.ts";
+export { ConnectionGroup, type ConnectionGroupEvents, type Published } from "./groups/group.ts";
+export type { Action, Refused, Verdict } from "./groups/memberships.ts";
+export type { Except, SendOptions } from "./groups/message.ts";
+export {
+  ConnectionsPool,
+  type ConnectionsPoolEvents,
+  type ConnectionsPoolOptions,
+  type DrainConnectionsOptions,
+  type PoolHost,
+  type SendOutcome,
+} from "./groups/pool.ts";
+export type { DrainReport } from "./groups/drain.ts";
+export { Channel, type ChannelOptions } from "./channel/channel.ts";
+export { memoryChannel } from "./channel/memory-channel.ts";
+export {
+  type GroupImplementation,
+  GroupManager,
+  type GroupManagerEvents,
+  type GroupManagerOptions,
+  type PublishOptions,
+} from "./server/group-manager.ts";
+export { DEFAULTS } from "./server/defaults.ts";

@@ -1,0 +1,283 @@
+// Where groups and the channel are introduced to each other. Knows both; must not know sockets, HTTP or the wire's commands.
+import { type Clock, systemClock } from "../base/clock.ts";
+import { Emitter } from "../base/emitter.ts";
+import { GroupcastError } from "../base/errors.ts";
+import { consoleLogger, type Logger } from "../base/logger.ts";
+import { quiet } from "../base/promises.ts";
+import { type Random, systemRandom } from "../base/random.ts";
+import { Channel, type Hearing } from "../channel/channel.ts";
+import { memoryChannel } from "../channel/memory-channel.ts";
+import { encodeTopic } from "../channel/topics.ts";
+import { type Connection } from "../groups/connection.ts";
+import { ConnectionGroup, type Published } from "../groups/group.ts";
+import { type Action, Memberships, type MembershipsHost, type Refused, type Verdict } from "../groups/memberships.ts";
+import { type SendOptions, toMessage } from "../groups/message.ts";
+import type { PoolHost, PoolRoad } from "../groups/pool.ts";
+import { Turn } from "../groups/turn.ts";
+import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
+import type { Payload } from "../wire/frames.ts";
+import { checkName } from "../wire/names.ts";
+import type { Message } from "../wire/record.ts";
+import { CloseEverywhere } from "./close-everywhere.ts";
+import { deliver } from "./deliver.ts";
+import { DEFAULTS } from "./defaults.ts";
+
+/** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
+export interface GroupManagerEvents {
+  /** A group has got its first member in this process; told before that member's `join`. */
+  created: [group: ConnectionGroup];
+  /** A group has lost its last member in this process; its size is 0. */
+  destroyed: [group: ConnectionGroup];
+  /** Somebody was not let in, or not let publish. */
+  refused: [refused: Refused];
+  /** The channel is down: publishing waits up to 5 s, then rejects with `unavailable`. */
+  degraded: [state: { readonly reason: Error }];
+  /** The channel is back, and every group is heard again. */
+  restored: [state: { readonly downMs: number }];
+  /** `authorize`, `implementation` or a listener threw, or the channel brought something unreadable. */
+  error: [error: Error];
+}
+
+/** Replaces how a group is made. */
+export interface GroupImplementation {
+  /** A new group (a subclass, say), or null: the connection is refused. */
+  createGroup(name: string, namespace: string, connection: Connection): ConnectionGroup | null;
+}
+
+export interface GroupManagerOptions {
+  /** How processes hear each other; default: `"memory"`, this process alone. A channel belongs to one manager. */
+  readonly channel?: Channel | string | undefined;
+  /**
+   * May this connection join (or publish to) this group? True allows; false, or the reason as a string, refuses; a throw refuses
+   * and goes to `error`. If it is asynchronous, `setGroup` throws `use_join`.
+   */
+  readonly authorize?: ((connection: Connection, name: string, action: Action) => Verdict | Promise<Verdict>) | undefined;
+  readonly implementation?: GroupImplementation | undefined;
+  /** The most groups of one connection; default 128. */
+  readonly groupsPerConnection?: number | undefined;
+  /** Where unheard errors go; default: the console. Any pino logger will do. */
+  readonly logger?: Logger | undefined;
+  /** For tests: time and chance. */
+  readonly clock?: Clock | undefined;
+  readonly random?: Random | undefined;
+}
+
+/** Options of {@link GroupManager.publish}. */
+export interface PublishOptions extends SendOptions {
+  /** Default `"default"`. */
+  readonly namespace?: string | undefined;
+  /** Names the message, so that publishing it again within 120 s does not send it twice. Needs history. */
+  readonly key?: string | undefined;
+}
+
+/**
+ * All groups of this process, and the way to their members in the others.
+ *
+ * Every publish goes through the channel and comes back to its own process too, so all members of a group, in every process,
+ * see one order of messages.
+ */
+export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHost {
+  static readonly EVENT_CREATED = "created";
+  static readonly EVENT_DESTROYED = "destroyed";
+
+  readonly #memberships: Memberships;
+  readonly #channel: Channel;
+  readonly #turn: Turn;
+  readonly #logger: Logger;
+  readonly #closing: CloseEverywhere;
+  readonly #hearings = new Map<ConnectionGroup, Hearing>();
+  /** @internal */
+  readonly poolRoad: PoolRoad;
+
+  /** @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager. */
+  constructor(options: GroupManagerOptions = {}) {
+    super();
+    const clock = options.clock ?? systemClock;
+    this.#logger = options.logger ?? consoleLogger;
+    this.#turn = new Turn(clock);
+    this.#channel = toChannel(options.channel ?? "memory", clock);
+    this.#closing = new CloseEverywhere(this.#channel, clock, (options.random ?? systemRandom).id());
+    this.#memberships = new Memberships(this.#host(options, clock));
+    this.poolRoad = this.#poolRoad(clock);
+    let downAt: number | undefined;
+    this.#channel.start({
+      up: () => {
+        if (downAt !== undefined) this.emit("restored", { downMs: clock.now() - downAt });
+        downAt = undefined;
+      },
+      down: (reason) => {
+        downAt ??= clock.now();
+        this.emit("degraded", { reason });
+      },
+      failed: (error) => void this.emit("error", error),
+    });
+  }
+
+  /** Groups in this process, over all namespaces. */
+  get size(): number {
+    return this.#memberships.size;
+  }
+
+  /** True while the channel works: publishing does not wait, and every group is heard. */
+  get isUp(): boolean {
+    return this.#channel.isUp;
+  }
+
+  /** The group, if it has a member in this process. */
+  get(name: string, namespace: string = DEFAULTS.namespace): ConnectionGroup | undefined {
+    return this.#memberships.get(namespace, name);
+  }
+
+  /** The groups of a namespace, or of all, in this process and at this moment. */
+  groups(namespace?: string): Iterable<ConnectionGroup> {
+    return this.#memberships.list(namespace);
+  }
+
+  /**
+   * Sends to every member of a group in every process; this one needs no member. Resolves when the channel has accepted it.
+   * Several calls for one group arrive in the order of the calls.
+   *
+   * Rejects with `unavailable`: the channel has been down for 5 s and nothing was sent, a retry is safe; `unknown_outcome`: it
+   * went down before it answered, a retry may send twice; `bad_group`; `bad_option`: neither a string nor bytes; `too_large`;
+   * `no_history`: a `key` needs history.
+   */
+  publish(name: string, payload: Payload, options: PublishOptions = {}): Promise<Published> {
+    return quiet(this.#publish(name, options, () => toMessage(payload, options.except)));
+  }
+
+  /** @internal The same for a message that is ready. */
+  publishMessage(namespace: string, name: string, make: () => Message): Promise<Published> {
+    return quiet(this.#publish(name, { namespace }, make));
+  }
+
+  /** @internal Throws or rejects with `forbidden`; undefined: it may. */
+  mayPublish(connection: Connection, name: string): undefined | Promise<void> {
+    return this.#memberships.mayPublish(connection, name);
+  }
+
+  /** Members of a group in all processes. Rejects with `unavailable` or `bad_group`. */
+  count(name: string, namespace: string = DEFAULTS.namespace): Promise<number> {
+    return quiet(this.#count(name, namespace));
+  }
+
+  /**
+   * Makes a connection one of this manager's. Done by the middleware, and by a pool made with `{ groups }`.
+   *
+   * @throws GroupcastError `bad_option`: it is in groups of another manager.
+   */
+  adopt(connection: Connection): void {
+    connection.belongTo(this.#memberships);
+  }
+
+  /**
+   * Closes the members of all groups in this process: for a clean shutdown. Reason and code (default 1000) in either order, or as
+   * `{ reason, code }`. Resolves when they are gone: after 5 s at the most.
+   *
+   * @throws GroupcastError `bad_option`: a code that may not be sent; nobody has been closed.
+   */
+  closeAll(...args: CloseArguments): Promise<void> {
+    const goodbye = readCloseArguments(args, CLOSE.normal);
+    const members = new Set(this.#memberships.list().flatMap((group) => [...group]));
+    return quiet(Promise.all([...members].map((member) => member.close(goodbye))).then(() => {}));
+  }
+
+  /** Leaves the channel for good; connections stay open, and groups stay as they are. Publishing rejects with `closed`. */
+  stop(): Promise<void> {
+    return quiet(this.#channel.stop());
+  }
+
+  protected override unheard(error: Error): void {
+    this.#logger.error({ err: error }, error.message);
+  }
+
+  async #publish(name: string, { namespace = DEFAULTS.namespace, key }: PublishOptions, make: () => Message): Promise<Published> {
+    if (key !== undefined) throw new GroupcastError("no_history", "a key needs history, which is off");
+    checkName(name);
+    checkName(namespace, "namespace");
+    const message = make();
+    const group = this.#memberships.get(namespace, name);
+    return this.#send(encodeTopic({ kind: "group", namespace, name }), group?.prepare(message) ?? message);
+  }
+
+  async #send(topic: string, message: Message): Promise<Published> {
+    await this.#channel.publish(topic, message);
+    return NOWHERE;
+  }
+
+  async #count(name: string, namespace: string): Promise<number> {
+    checkName(name);
+    return this.#channel.count(encodeTopic({ kind: "group", namespace: checkName(namespace, "namespace"), name }));
+  }
+
+  #host(options: GroupManagerOptions, clock: Clock): MembershipsHost {
+    return {
+      clock,
+      turn: this.#turn,
+      logger: this.#logger,
+      groupsPerConnection: options.groupsPerConnection ?? DEFAULTS.groupsPerConnection,
+      joinWithinMs: DEFAULTS.joinWithinMs,
+      authorize: options.authorize ?? ((): true => true),
+      createGroup: (name, namespace, connection) =>
+        options.implementation === undefined
+          ? new ConnectionGroup(name, namespace)
+          : options.implementation.createGroup(name, namespace, connection),
+      hear: async (group) => {
+        const hearing = this.#channel.hear(topicOf(group), (record) => {
+          deliver(record, group, (frame) => this.#closing.obey(frame, (goodbye) => closeMembers(group, goodbye)));
+        });
+        this.#hearings.set(group, hearing);
+        await hearing.ready;
+      },
+      unhear: (group) => {
+        this.#hearings.get(group)?.stop();
+        this.#hearings.delete(group);
+      },
+      counted: (group) => this.#channel.report(topicOf(group), group.size),
+      publish: (group, message) => this.#send(topicOf(group), message),
+      closeAll: (group, goodbye) =>
+        this.#closing.ask(topicOf(group), goodbye).catch((error: unknown) => {
+          // The others cannot be reached; at least nobody here is left behind.
+          void closeMembers(group, goodbye);
+          throw error;
+        }),
+      created: (group) => void this.emit("created", group),
+      destroyed: (group) => void this.emit("destroyed", group),
+      refused: (refused) => void this.emit("refused", Object.freeze(refused)),
+      failed: (error) => void this.emit("error", error),
+    };
+  }
+
+  #poolRoad(clock: Clock): PoolRoad {
+    return {
+      clock,
+      turn: this.#turn,
+      broadcast: async (namespace, message) => {
+        await this.#channel.publish(encodeTopic({ kind: "namespace", namespace }), message);
+      },
+      hear: (namespace, fanout) => {
+        const hearing = this.#channel.hear(encodeTopic({ kind: "namespace", namespace }), (record) => deliver(record, fanout, () => {}));
+        return () => hearing.stop();
+      },
+    };
+  }
+}
+
+// Without a log nothing has a place.
+const NOWHERE: Published = Object.freeze({ position: null });
+
+function topicOf(group: ConnectionGroup): string {
+  return encodeTopic({ kind: "group", namespace: group.namespace, name: group.name });
+}
+
+function closeMembers(group: ConnectionGroup, goodbye: Goodbye): Promise<void> {
+  return quiet(Promise.all([...group].map((member) => member.close(goodbye))).then(() => {}));
+}
+
+function toChannel(channel: Channel | string, clock: Clock): Channel {
+  if (channel instanceof Channel) return channel;
+  if (channel === "memory") return memoryChannel({ clock });
+  throw new GroupcastError(
+    "bad_option",
+    `channel is "memory", or a Channel made by hubChannel() and its like, not ${JSON.stringify(channel)}`,
+  );
+}

@@ -1,0 +1,80 @@
+// Ports between a connection and whatever socket carries it. Knows no socket library; see node-socket.ts and web-socket.ts.
+import { concat, encodeFrame, type Payload, readPayloads } from "../wire/frames.ts";
+
+/**
+ * What a connection asks of a socket: a `ws` WebSocket, a WHATWG `WebSocket` (browser, Node ≥ 22, Deno), or anything of that shape.
+ *
+ * Either `on` (as Node's emitters: `message(data, isBinary)`, `close(code, reason)`, `error`, `pong`) or `addEventListener` must
+ * be there. `terminate`, `ping`, `pause` and `resume` are used when they are.
+ */
+export interface SocketLike {
+  readonly readyState: number;
+  readonly bufferedAmount: number;
+  // Method syntax on purpose: sockets differ in what else they accept.
+  send(data: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  terminate?(): void;
+  ping?(): void;
+  pause?(): void;
+  resume?(): void;
+  // The listeners' arguments differ between the two families, so their types cannot be named here.
+  on?(event: string, listener: (...args: never[]) => void): unknown;
+  addEventListener?(event: string, listener: (event: never) => void): unknown;
+}
+
+/** Messages that go to several sockets: finished frames, and for sockets that take no frames the messages themselves. Each made once. */
+export class Batch {
+  readonly frames: Uint8Array;
+  #payloads: readonly Payload[] | undefined;
+
+  constructor(frames: Uint8Array) {
+    this.frames = frames;
+  }
+
+  static of(payload: Payload): Batch {
+    return new Batch(encodeFrame(payload));
+  }
+
+  static join(parts: readonly Uint8Array[], bytes: number): Batch {
+    return new Batch(concat(parts, bytes));
+  }
+
+  get payloads(): readonly Payload[] {
+    this.#payloads ??= readPayloads(this.frames);
+    return this.#payloads;
+  }
+}
+
+/** One socket, owned by one connection. */
+export interface Carrier {
+  /** True while messages can be sent. */
+  readonly open: boolean;
+  /** Bytes that were written and that the kernel has not taken yet. */
+  readonly queuedBytes: number;
+  /** Sends in order. True: the socket has a backlog now, and `drained` will be told when it is gone. May throw if the socket does. */
+  write(batch: Batch): boolean;
+  /** Begins the closing handshake. Never throws. */
+  close(code: number, reason: string): void;
+  /** Ends the socket at once. `closed` follows. Never throws. */
+  terminate(): void;
+  /** Sends a ping, if this socket can. Never throws. */
+  ping: (() => void) | undefined;
+  /** Stops and starts reading, if this socket can. */
+  pause(): void;
+  resume(): void;
+}
+
+/** What a carrier tells its connection. `closed` is told once, last. */
+export interface CarrierEvents {
+  opened(): void;
+  message(data: string | Uint8Array, isBinary: boolean): void;
+  pong(): void;
+  drained(): void;
+  error(error: Error): void;
+  closed(code: number, reason: string): void;
+}
+
+/** `readyState` of an open socket, the same in `ws` and in the WHATWG standard. */
+export const OPEN = 1;
+/** `readyState` of a closed socket. */
+export const CLOSED = 3;

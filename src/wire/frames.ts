@@ -1,0 +1,76 @@
+// WebSocket frames as a server writes them (RFC 6455 §5.2): whole, unmasked, uncompressed. Encodes one, and reads our own back.
+// Must not know sockets. Frames from clients are the WebSocket engine's to read.
+
+export const TEXT = 0x1;
+export const BINARY = 0x2;
+
+/** What a frame can carry; text keeps its type, so that both ends agree on the opcode. */
+export type Payload = string | Uint8Array;
+
+const FIN = 0x80;
+const utf8 = new TextEncoder();
+// A byte order mark at the start of a message is part of the message.
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** One message as one finished frame. Done once per message and process, however many members it has. */
+export function encodeFrame(payload: Payload): Uint8Array {
+  const opcode = typeof payload === "string" ? TEXT : BINARY;
+  const bytes = typeof payload === "string" ? utf8.encode(payload) : payload;
+  const head = headBytes(bytes.length);
+  const frame = new Uint8Array(head + bytes.length);
+  writeHead(frame, opcode, bytes.length);
+  frame.set(bytes, head);
+  return frame;
+}
+
+function headBytes(length: number): number {
+  return length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
+}
+
+function writeHead(frame: Uint8Array, opcode: number, length: number): void {
+  frame[0] = FIN | opcode;
+  if (length < 126) {
+    frame[1] = length;
+  } else if (length < 0x1_0000) {
+    frame[1] = 126;
+    frame[2] = length >>> 8;
+    frame[3] = length & 0xff;
+  } else {
+    frame[1] = 127;
+    new DataView(frame.buffer, frame.byteOffset).setBigUint64(2, BigInt(length));
+  }
+}
+
+/** The length of the frame that begins at `at`, head included. */
+export function frameLength(frames: Uint8Array, at: number): number {
+  const short = frames[at + 1] ?? 0;
+  if (short < 126) return 2 + short;
+  const view = new DataView(frames.buffer, frames.byteOffset);
+  return short === 126 ? 4 + view.getUint16(at + 2) : 10 + Number(view.getBigUint64(at + 2));
+}
+
+/** The messages inside a run of our own frames, in order; bytes are views, not copies. For sockets that take no frames. */
+export function readPayloads(frames: Uint8Array): Payload[] {
+  const payloads: Payload[] = [];
+  for (let at = 0; at < frames.length;) {
+    const end = at + frameLength(frames, at);
+    const short = frames[at + 1] ?? 0;
+    const bytes = frames.subarray(at + (short < 126 ? 2 : short === 126 ? 4 : 10), end);
+    payloads.push(((frames[at] ?? 0) & 0x0f) === TEXT ? fromUtf8.decode(bytes) : bytes);
+    at = end;
+  }
+  return payloads;
+}
+
+/** Several runs of bytes as one; the only run is handed on uncopied. */
+export function concat(parts: readonly Uint8Array[], bytes: number): Uint8Array {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

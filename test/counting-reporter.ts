@@ -1,0 +1,19 @@
+// Ends every run with the one line that scripts read: `N passed, N failed, N skipped`.
+import type { Reporter, TestModule } from "vitest/node";
+
+export default class CountingReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
+    const count = { passed: 0, failed: 0, skipped: 0 };
+    for (const module of modules) {
+      for (const test of module.children.allTests()) {
+        const { state } = test.result();
+        count[state === "passed" ? "passed" : state === "failed" ? "failed" : "skipped"]++;
+      }
+      // A file that does not load has no tests; it has failed all the same.
+      if (module.state() === "failed" && module.children.size === 0) count.failed++;
+    }
+    count.failed += unhandledErrors.length;
+    // After the default reporter's own summary.
+    process.once("beforeExit", () => process.stdout.write(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped\n`));
+  }
+}

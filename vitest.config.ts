@@ -1,0 +1,32 @@
+import { defineConfig } from "vitest/config";
+
+// unit: the sources, in parallel. process: the built output in real processes, one file at a time. browser: the page in Chromium.
+export default defineConfig({
+  test: {
+    reporters: ["default", "./test/counting-reporter.ts"],
+    projects: [
+      { test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/house/**/*.test.ts"], setupFiles: ["test/no-unhandled.ts"] } },
+      {
+        test: {
+          name: "process",
+          include: ["test/process/**/*.test.ts"],
+          setupFiles: ["test/no-unhandled.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          fileParallelism: false,
+          execArgv: ["--expose-gc"],
+        },
+      },
+      {
+        test: {
+          name: "browser",
+          include: ["test/browser/**/*.test.ts"],
+          setupFiles: ["test/no-unhandled.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
