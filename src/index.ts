@@ -30,3 +30,11 @@ export {
   type PublishOptions,
 } from "./server/group-manager.ts";
 export { DEFAULTS } from "./server/defaults.ts";
+export type { Counters } from "./base/counters.ts";
+export {
+  type AcceptInfo,
+  WebSocketMiddleware,
+  type WebSocketMiddlewareEvents,
+  type WebSocketMiddlewareOptions,
+} from "./server/middleware.ts";
+export { GroupServer, type GroupServerOptions, type ListeningAt, type ServerDrainOptions } from "./server/group-server.ts";

@@ -13,7 +13,7 @@ interface Stream {
   on(event: "drain", listener: () => void): unknown;
 }
 
-type NodeSocket = SocketLike & { on(event: string, listener: (...args: never[]) => void): unknown };
+type NodeSocket = SocketLike & Required<Pick<SocketLike, "on">>;
 
 export class NodeSocketCarrier implements Carrier {
   readonly #socket: NodeSocket;

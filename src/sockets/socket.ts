@@ -17,9 +17,9 @@ export interface SocketLike {
   ping?(): void;
   pause?(): void;
   resume?(): void;
-  // The listeners' arguments differ between the two families, so their types cannot be named here.
-  on?(event: string, listener: (...args: never[]) => void): unknown;
-  addEventListener?(event: string, listener: (event: never) => void): unknown;
+  // A function; what it is called with differs between the families and from one type package to the next, so it has no type here.
+  on?(event: string, listener: object): unknown;
+  addEventListener?(event: string, listener: object): unknown;
 }
 
 /** Messages that go to several sockets: finished frames, and for sockets that take no frames the messages themselves. Each made once. */

@@ -4,10 +4,7 @@ import { BacklogWatch } from "./backlog-watch.ts";
 import type { Batch, Carrier, CarrierEvents, SocketLike } from "./socket.ts";
 import { CLOSED, OPEN } from "./socket.ts";
 
-type WebSocketLike = SocketLike & {
-  addEventListener(event: string, listener: (event: never) => void): unknown;
-  binaryType?: string;
-};
+type WebSocketLike = SocketLike & Required<Pick<SocketLike, "addEventListener">> & { binaryType?: string };
 
 export class WebSocketCarrier implements Carrier {
   readonly #socket: WebSocketLike;
