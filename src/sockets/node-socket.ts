@@ -3,7 +3,7 @@ import { asError } from "../base/errors.ts";
 import { concat } from "../wire/frames.ts";
 import { BacklogWatch } from "./backlog-watch.ts";
 import type { Batch, Carrier, CarrierEvents, SocketLike } from "./socket.ts";
-import { OPEN } from "./socket.ts";
+import { OPEN, sendOn } from "./socket.ts";
 
 /** The stream below a `ws` server socket, as far as we use it: all of it public API of Node's net.Socket. */
 interface Stream {
@@ -50,7 +50,7 @@ export class NodeSocketCarrier implements Carrier {
   write(batch: Batch): boolean {
     const stream = this.#stream;
     if (stream === undefined) {
-      for (const payload of batch.payloads) this.#socket.send(payload);
+      for (const payload of batch.payloads) sendOn(this.#socket, payload);
       return this.#watch.look();
     }
     stream.write(batch.frames);

@@ -10,8 +10,8 @@ import { concat, encodeFrame, type Payload, readPayloads } from "../wire/frames.
 export interface SocketLike {
   readonly readyState: number;
   readonly bufferedAmount: number;
-  // Method syntax on purpose: sockets differ in what else they accept.
-  send(data: string | Uint8Array): void;
+  // Bytes, too; but type packages differ in what they call bytes, and strings they all agree on.
+  send(data: string): void;
   close(code?: number, reason?: string): void;
   terminate?(): void;
   ping?(): void;
@@ -20,6 +20,11 @@ export interface SocketLike {
   // A function; what it is called with differs between the families and from one type package to the next, so it has no type here.
   on?(event: string, listener: object): unknown;
   addEventListener?(event: string, listener: object): unknown;
+}
+
+/** Sends text or bytes as one message. Throws what the socket throws. */
+export function sendOn(socket: SocketLike, payload: Payload): void {
+  (socket as { send(data: Payload): void }).send(payload);
 }
 
 /** Messages that go to several sockets: finished frames, and for sockets that take no frames the messages themselves. Each made once. */

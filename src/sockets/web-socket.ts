@@ -2,7 +2,7 @@
 import { asError, GroupcastError } from "../base/errors.ts";
 import { BacklogWatch } from "./backlog-watch.ts";
 import type { Batch, Carrier, CarrierEvents, SocketLike } from "./socket.ts";
-import { CLOSED, OPEN } from "./socket.ts";
+import { CLOSED, OPEN, sendOn } from "./socket.ts";
 
 type WebSocketLike = SocketLike & Required<Pick<SocketLike, "addEventListener">> & { binaryType?: string };
 
@@ -40,7 +40,7 @@ export class WebSocketCarrier implements Carrier {
   }
 
   write(batch: Batch): boolean {
-    for (const payload of batch.payloads) this.#socket.send(payload);
+    for (const payload of batch.payloads) sendOn(this.#socket, payload);
     return this.#watch.look();
   }
 
