@@ -1,5 +1,6 @@
 // Carries a connection over a WHATWG WebSocket: a browser's, Node's own (≥ 22), Deno's. Must not know connections or groups.
 import { asError, GroupcastError } from "../base/errors.ts";
+import { CLOSE } from "../wire/close-codes.ts";
 import { BacklogWatch } from "./backlog-watch.ts";
 import type { Batch, Carrier, CarrierEvents, SocketLike } from "./socket.ts";
 import { CLOSED, OPEN, sendOn } from "./socket.ts";
@@ -81,6 +82,6 @@ export class WebSocketCarrier implements Carrier {
 
 /** The standard lets scripts close with 1000 and 3000-4999 only. 1012 (come back) becomes 4001, which says the same; the rest 1000. */
 function codeForScript(code: number): number {
-  if (code === 1000 || code >= 3000) return code;
-  return code === 1012 ? 4001 : 1000;
+  if (code === CLOSE.normal || code >= 3000) return code;
+  return code === CLOSE.restart ? CLOSE.drained : CLOSE.normal;
 }

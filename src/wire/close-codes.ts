@@ -7,9 +7,6 @@ import { GroupcastError } from "../base/errors.ts";
  */
 export const CLOSE = {
   normal: 1000,
-  goingAway: 1001,
-  policy: 1008,
-  tooLarge: 1009,
   internal: 1011,
   restart: 1012,
   drained: 4001,
@@ -38,20 +35,23 @@ export const REASON_BYTES_MAX = 123;
  */
 export function readCloseArguments(args: CloseArguments, defaultCode: number): Goodbye {
   const [first, second] = args;
-  if (typeof first === "object" && first !== null) {
+  if (typeof first === "object" && first !== null && !Array.isArray(first) && second === undefined) {
     return goodbye(first.code ?? defaultCode, first.reason ?? "");
   }
-  if (first !== undefined && typeof first === typeof second) {
-    throw new GroupcastError("bad_option", `close takes one code and one reason, not ${JSON.stringify([first, second])}`);
-  }
-  const code = typeof first === "number" ? first : typeof second === "number" ? second : defaultCode;
-  const reason = typeof first === "string" ? first : typeof second === "string" ? second : "";
+  let code: number | undefined;
+  let reason: string | undefined;
   for (const value of [first, second]) {
-    if (value !== undefined && value !== code && value !== reason) {
-      throw new GroupcastError("bad_option", `close takes a number and a string, not ${typeof value}`);
+    if (value === undefined) continue;
+    if (typeof value === "number" && code === undefined) code = value;
+    else if (typeof value === "string" && reason === undefined) reason = value;
+    else {
+      throw new GroupcastError(
+        "bad_option",
+        `close takes one code and one reason, or { code, reason }, not ${typeof first} and ${typeof second}`,
+      );
     }
   }
-  return goodbye(code, reason);
+  return goodbye(code ?? defaultCode, reason ?? "");
 }
 
 function goodbye(code: unknown, reason: unknown): Goodbye {

@@ -8,6 +8,7 @@ export const BINARY = 0x2;
 export type Payload = string | Uint8Array;
 
 const FIN = 0x80;
+const MASKED = 0x80;
 const utf8 = new TextEncoder();
 // A byte order mark at the start of a message is part of the message.
 const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -47,6 +48,12 @@ export function frameLength(frames: Uint8Array, at: number): number {
   if (short < 126) return 2 + short;
   const view = new DataView(frames.buffer, frames.byteOffset);
   return short === 126 ? 4 + view.getUint16(at + 2) : 10 + Number(view.getBigUint64(at + 2));
+}
+
+/** True if a frame that begins at `at` has a head of ours: whole, unmasked, uncompressed, text or bytes. Any other a client may break off at. */
+export function isOwnHead(frames: Uint8Array, at: number): boolean {
+  const first = frames[at];
+  return (first === (FIN | TEXT) || first === (FIN | BINARY)) && (frames[at + 1] ?? MASKED) < MASKED;
 }
 
 /** The messages inside a run of our own frames, in order; bytes are views, not copies. For sockets that take no frames. */

@@ -9,7 +9,7 @@
 //
 // All numbers are big-endian.
 import { GroupcastError } from "../base/errors.ts";
-import { concat, frameLength } from "./frames.ts";
+import { concat, frameLength, isOwnHead } from "./frames.ts";
 
 /** What a message was before it became a frame: a session form needs to know. `control` is for groupcast itself, never for members. */
 export type Kind = "string" | "json" | "bytes" | "control";
@@ -69,8 +69,7 @@ export class MessageRecord {
    */
   static read(bytes: Uint8Array): MessageRecord {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const { count, framesAt } = check(bytes, view);
-    const mixed = (view.getUint8(1) & MIXED) !== 0;
+    const { count, framesAt, mixed } = check(bytes, view);
     return new MessageRecord(count, mixed ? null : bytes.subarray(framesAt), () => readMessages(bytes, view, count, framesAt), bytes);
   }
 
@@ -119,25 +118,29 @@ function sum(parts: readonly Uint8Array[]): number {
   return parts.reduce((total, part) => total + part.length, 0);
 }
 
-function check(bytes: Uint8Array, view: DataView): { count: number; framesAt: number } {
+function check(bytes: Uint8Array, view: DataView): { count: number; framesAt: number; mixed: boolean } {
   if (bytes.length < HEADER_BYTES || view.getUint8(0) !== VERSION) throw broken("its version");
   const count = view.getUint16(2);
   const framesAt = view.getUint32(4);
   const rowsEnd = HEADER_BYTES + count * ROW_BYTES;
   if (framesAt < rowsEnd || framesAt > bytes.length) throw broken("where its frames begin");
+  const mixed = (view.getUint8(1) & MIXED) !== 0;
   let exceptBytes = 0;
   let frameBytes = 0;
   for (let row = HEADER_BYTES; row < rowsEnd; row += ROW_BYTES) {
-    if (KINDS[view.getUint8(row)] === undefined) throw broken("a message's kind");
+    const kind = KINDS[view.getUint8(row)];
+    if (kind === undefined) throw broken("a message's kind");
+    if (!mixed && (kind === "control" || view.getUint32(row + 4) > 0)) throw broken("its flags");
     exceptBytes += view.getUint32(row + 4);
     const at = framesAt + frameBytes;
     frameBytes += view.getUint32(row + 8);
     if (at + 2 > bytes.length || framesAt + frameBytes > bytes.length) throw broken("its length");
+    if (!isOwnHead(bytes, at)) throw broken("a frame's head");
     if (at + headNeeded(bytes, at) > bytes.length || at + frameLength(bytes, at) !== framesAt + frameBytes)
       throw broken("a frame's length");
   }
   if (rowsEnd + exceptBytes !== framesAt || framesAt + frameBytes !== bytes.length) throw broken("its length");
-  return { count, framesAt };
+  return { count, framesAt, mixed };
 }
 
 function headNeeded(bytes: Uint8Array, at: number): number {
