@@ -135,13 +135,16 @@ export class GroupServer {
     return quiet(this.#listen());
   }
 
-  /** Takes the upgrades of another HTTP server at `path` (default `/`) and `path/ws/{namespace}`; no page, no probes. Returns its undo. */
+  /**
+   * Takes the upgrades of another HTTP server at `path` (default `/`) and `path/ws/{namespace}`; no page, no probes. Which Host names
+   * are right is that server's affair, unless `allowHosts` names them. Returns its undo.
+   */
   attach(server: Server, { path = "/" }: { readonly path?: string | undefined } = {}): () => void {
     const base = path.replace(/\/+$/, "");
     const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
       // Somebody else's upgrades are left to them, if there is somebody.
       if (this.#admission.namespaceOf(request, base) === undefined && server.listenerCount("upgrade") > 1) return;
-      this.#upgrade(request, socket, head, base);
+      this.#upgrade(request, socket, head, base, this.#options.allowHosts !== undefined);
     };
     server.on("upgrade", onUpgrade);
     const undo = (): void => {
@@ -189,7 +192,7 @@ export class GroupServer {
       },
     );
     this.#http = http;
-    http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head, ""));
+    http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head, "", true));
     const listening = deferred();
     http.once("error", (cause: NodeJS.ErrnoException) => {
       const why = cause.code === "EADDRINUSE" ? "is taken; choose another port" : `cannot be listened on (${cause.code})`;
@@ -203,9 +206,12 @@ export class GroupServer {
     return { host, port: bound, url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}/` };
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, base: string): void {
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, base: string, checksHost: boolean): void {
     const refused =
-      this.#admission.checkHost(request) ?? this.#admission.checkOrigin(request) ?? this.#checkPhase() ?? checkProtocol(request);
+      (checksHost ? this.#admission.checkHost(request) : undefined) ??
+      this.#admission.checkOrigin(request) ??
+      this.#checkPhase() ??
+      checkProtocol(request);
     const namespace = this.#admission.namespaceOf(request, base);
     if (refused === undefined && namespace !== undefined) this.#middleware.upgrade(request, socket, head, { namespace, request });
     else {
