@@ -69,7 +69,10 @@ async function freePort(): Promise<number> {
 /** A copy of a built example that uses other ports: the documents' own may be taken. */
 function onPorts(path: string, ports: Readonly<Record<string, string | number>>): string {
   const copy = built(path).replace(/\.js$/, `.${process.pid}.js`);
-  const text = Object.entries(ports).reduce((program, [from, to]) => program.replaceAll(from, String(to)), readFileSync(built(path), "utf8"));
+  const text = Object.entries(ports).reduce(
+    (program, [from, to]) => program.replaceAll(from, String(to)),
+    readFileSync(built(path), "utf8"),
+  );
   writeFileSync(copy, text);
   undo.push(() => rmSync(copy));
   return copy;
@@ -110,7 +113,10 @@ describe("examples/group-push", () => {
     expect(program.lines.find((line) => line.includes(`websocket://0.0.0.0:${port}`))).toMatch(/8\s+\[OK\]/);
 
     const clients = await Promise.all(Array.from({ length: 16 }, () => Client.open(port)));
-    const lines = ['{"cmd":"add_group", "group_id":"123"}', '{"cmd":"send_to_group", "group_id":"123", "message":"Dies ist eine Nachricht"}'];
+    const lines = [
+      '{"cmd":"add_group", "group_id":"123"}',
+      '{"cmd":"send_to_group", "group_id":"123", "message":"Dies ist eine Nachricht"}',
+    ];
     for (const client of clients) {
       client.send(lines[0] ?? "");
       client.send(lines[1] ?? "");
@@ -164,7 +170,9 @@ describe("examples/connections-pool", () => {
   });
 
   it("removes, closes and drains as the document says", async () => {
-    const { remove, removeLast, closeAll, drain } = (await import(built("connections-pool/removing.js"))) as typeof import("../../examples/connections-pool/removing.ts");
+    const { remove, removeLast, closeAll, drain } = (await import(
+      built("connections-pool/removing.js")
+    )) as typeof import("../../examples/connections-pool/removing.ts");
     const { port, server } = await serve();
     const pool = new ConnectionsPool();
     server.on("connection", (socket: WebSocket) => pool.newConnection(new Connection(String(pool.size), "default", socket)));
@@ -211,5 +219,25 @@ describe("examples/chat", () => {
     const exit = program.stop();
     expect(await bob.closed).toEqual({ code: 1012, reason: "chat restarts" });
     expect(await exit).toBe(0);
+  });
+});
+
+describe("the README", () => {
+  it("has a ten-line example that runs as it stands", async () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const [, snippet = ""] = /```ts\n(import[\s\S]*?)```/.exec(readme) ?? [];
+    expect(snippet).toContain("server.listen(8080);");
+    const port = await freePort();
+    const path = built(`readme.${process.pid}.mjs`);
+    writeFileSync(path, `${snippet.replace("8080", `${port}, () => console.log("listening")`)}`);
+    undo.push(() => rmSync(path));
+    const program = new Program([path]);
+    await program.line(/listening/);
+    const [ada, bob, carl] = await Promise.all([Client.open(port, "/1"), Client.open(port, "/1"), Client.open(port, "/2")]);
+    ada.send("hello");
+    await bob.until((text) => text === "hello");
+    bob.send("hello yourself");
+    await ada.until((text) => text === "hello yourself");
+    expect([ada.got, bob.got, carl.got]).toEqual([["hello yourself"], ["hello"], []]);
   });
 });
