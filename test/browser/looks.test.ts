@@ -87,34 +87,48 @@ describeInBrowser("the looks of the page", () => {
     await tab.page.context().close();
   });
 
-  it.runIf(process.env["PICTURES"] === "1")("is in the pictures of the README as it is", async () => {
-    // Under the address that readers will see: the default port must be free for this one.
-    const server = await StartedServer.start({ port: 1234 });
-    for (const colorScheme of ["light", "dark"] as const) {
-      const context = await browser.newContext({ colorScheme, viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1.5 });
-      const tabs = [await Tab.open(context, server.page("lobby")), await Tab.open(context, server.page("lobby"))];
-      const [one, two] = tabs as [Tab, Tab];
-      await Promise.all(tabs.map((tab) => tab.untilMembers(2)));
-      await one.page.bringToFront();
-      for (const [tab, text] of [
-        [one, "Hello from the first tab 👋"],
-        [two, "And hello from the second one."],
-        [two, `{"user":"ada","cursor":[12,48]}`],
-        [one, "Members get the message itself: text, JSON, bytes."],
-      ] as const) {
-        await tab.send(text);
-        await one.untilMessage(text);
+  // No test: it draws what the README shows, when it is asked to.
+  if (process.env["PICTURES"] === "1")
+    it("is in the pictures of the README as it is", async () => {
+      // Under the address that readers will see: the default port must be free for this one.
+      const server = await StartedServer.start({ port: 1234 });
+      for (const colorScheme of ["light", "dark"] as const) {
+        const context = await browser.newContext({ colorScheme, viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1.5 });
+        const tabs = [await Tab.open(context, server.page("lobby")), await Tab.open(context, server.page("lobby"))];
+        const [one, two] = tabs as [Tab, Tab];
+        await Promise.all(tabs.map((tab) => tab.untilMembers(2)));
+        await one.page.bringToFront();
+        for (const [tab, text] of [
+          [one, "Hello from the first tab 👋"],
+          [two, "And hello from the second one."],
+          [two, `{"user":"ada","cursor":[12,48]}`],
+          [one, "Members get the message itself: text, JSON, bytes."],
+        ] as const) {
+          await tab.send(text);
+          await one.untilMessage(text);
+        }
+        // The picture of a page at rest.
+        await one.page.evaluate(async () => {
+          const passing = document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations === 1);
+          await Promise.allSettled(passing.map(({ finished }) => finished));
+        });
+        await one.page.screenshot({ path: fileURLToPath(new URL(`../../docs/images/page-${colorScheme}.png`, import.meta.url)) });
+        await context.close();
       }
-      // The picture of a page at rest.
-      await one.page.evaluate(async () => {
-        const passing = document.getAnimations().filter(({ effect }) => effect?.getTiming().iterations === 1);
-        await Promise.allSettled(passing.map(({ finished }) => finished));
-      });
-      await one.page.screenshot({ path: fileURLToPath(new URL(`../../docs/images/page-${colorScheme}.png`, import.meta.url)) });
-      await context.close();
-    }
-    await server.stop();
-  });
+      // The start table as a terminal shows it.
+      const page = await browser.newPage({ viewport: { width: 760, height: 100 }, deviceScaleFactor: 1.5 });
+      await page.setContent(
+        `<style>body{margin:0;background:#0d1a20;color:#e8f1f0;font:14px/1.5 monospace;padding:20px}</style><pre style="margin:0"></pre>`,
+      );
+      const height = await page.evaluate((text) => {
+        const pre = document.querySelector("pre");
+        if (pre !== null) pre.textContent = text;
+        return document.body.scrollHeight;
+      }, `$ npm start\n${server.output.trim()}`);
+      await page.setViewportSize({ width: 760, height });
+      await page.screenshot({ path: fileURLToPath(new URL("../../docs/images/table.png", import.meta.url)) });
+      await server.stop();
+    });
 });
 
 interface Contrast {

@@ -11,10 +11,12 @@ const STOP_WITHIN_MS = 15_000;
 
 export class StartedServer {
   readonly port: number;
+  readonly #read: () => string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  private constructor(child: ChildProcess, exited: Promise<unknown>, port: number) {
+  private constructor(child: ChildProcess, exited: Promise<unknown>, port: number, read: () => string) {
+    this.#read = read;
     this.#child = child;
     this.#exited = exited;
     this.port = port;
@@ -38,11 +40,16 @@ export class StartedServer {
       void exited.then(() => reject(new Error(`it ended:\n${output}`)));
     });
     try {
-      return new StartedServer(child, exited, await port);
+      return new StartedServer(child, exited, await port, () => output);
     } catch (error) {
       child.kill("SIGKILL");
       throw error;
     }
+  }
+
+  /** What it has printed. */
+  get output(): string {
+    return this.#read();
   }
 
   /** The address of the page that shares `group`. */
