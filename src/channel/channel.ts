@@ -8,7 +8,7 @@ import { type Adapter, canCount, type Receipt } from "./adapter.ts";
 
 /** How long a publish waits for a link that is down (design §5.7). */
 export const UNAVAILABLE_AFTER_MS = 5_000;
-/** Bytes that may wait for a link that is down; more are refused at once. */
+/** Bytes that may wait for a link that is down, or for a subscription; more are refused at once. */
 export const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
 /** What hears a topic. Must not throw. */
@@ -49,6 +49,7 @@ export class Channel {
   #sendingSoon = false;
   #watcher: ChannelWatcher | undefined;
   #isUp = false;
+  #stopped = false;
 
   constructor(adapter: Adapter, options: ChannelOptions = {}) {
     this.#adapter = adapter;
@@ -91,6 +92,7 @@ export class Channel {
    * `unknown_outcome`; `closed`.
    */
   publish(topic: string, message: Message): Promise<Receipt> {
+    if (this.#stopped) return quiet(Promise.reject(stopped()));
     if (this.#adapter.immediate) return this.#adapter.publish(topic, MessageRecord.of([message]));
     const outgoing = this.#gather(topic, message);
     if (outgoing === undefined) return quiet(Promise.reject(new GroupcastError("unavailable", "too much waits for the channel already")));
@@ -114,8 +116,8 @@ export class Channel {
   /** Leaves for good. What still waits is rejected with `closed`. */
   async stop(): Promise<void> {
     this.#isUp = false;
-    for (const [topic, outgoing] of [...this.#outgoing])
-      this.#drop(topic, outgoing, new GroupcastError("closed", "the channel is stopped"));
+    this.#stopped = true;
+    for (const [topic, outgoing] of [...this.#outgoing]) this.#drop(topic, outgoing, stopped());
     this.#ears.clear();
     await this.#adapter.stop();
   }
@@ -156,7 +158,8 @@ export class Channel {
 
   #gather(topic: string, message: Message): Outgoing | undefined {
     const bytes = message.frame.length;
-    if (this.#heldBytes + bytes > HELD_BYTES_MAX && !this.#isUp) return undefined;
+    // What goes at the end of this turn is no queue.
+    if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
     if (outgoing === undefined) {
       outgoing = { messages: [], bytes: 0, accepted: deferred<Receipt>(), cancel: undefined };
@@ -178,7 +181,7 @@ export class Channel {
   }
 
   #send(topic: string, outgoing: Outgoing): void {
-    if (!this.#isUp || this.#ears.get(topic)?.pending !== undefined) {
+    if (this.#waits(topic)) {
       outgoing.cancel ??= this.#clock.after(UNAVAILABLE_AFTER_MS, () => this.#drop(topic, outgoing, new GroupcastError("unavailable")));
       return;
     }
@@ -188,6 +191,10 @@ export class Channel {
       ([first = { receivers: undefined }]) => outgoing.accepted.resolve(first),
       (error: unknown) => outgoing.accepted.reject(error),
     );
+  }
+
+  #waits(topic: string): boolean {
+    return !this.#isUp || this.#ears.get(topic)?.pending !== undefined;
   }
 
   #drop(topic: string, outgoing: Outgoing, error: GroupcastError): void {
@@ -212,6 +219,10 @@ export class Channel {
     this.#isUp = false;
     this.#watcher?.down(reason);
   }
+}
+
+function stopped(): GroupcastError {
+  return new GroupcastError("closed", "the channel is stopped");
 }
 
 /** What was held may be longer than one record may be. */

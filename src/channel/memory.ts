@@ -75,8 +75,10 @@ export class MemoryAdapter implements CountingAdapter {
     events.up();
   }
 
-  subscribe(topic: string): undefined {
+  subscribe(topic: string): Promise<void> | undefined {
+    if (this.#events === undefined) return quiet(Promise.reject(stopped()));
     this.#bus.subscribe(topic, this);
+    return undefined;
   }
 
   unsubscribe(topic: string): void {
@@ -84,7 +86,7 @@ export class MemoryAdapter implements CountingAdapter {
   }
 
   publish(topic: string, record: MessageRecord): Promise<Receipt> {
-    if (this.#events === undefined) return quiet(Promise.reject(new GroupcastError("closed", "the channel is stopped")));
+    if (this.#events === undefined) return quiet(Promise.reject(stopped()));
     return Promise.resolve({ receivers: this.#bus.publish(topic, record) });
   }
 
@@ -112,4 +114,8 @@ export class MemoryAdapter implements CountingAdapter {
   reported(topic: string): number {
     return this.#members.get(topic) ?? 0;
   }
+}
+
+function stopped(): GroupcastError {
+  return new GroupcastError("closed", "the channel is stopped");
 }

@@ -1,0 +1,60 @@
+// An adapter around another one that changes nothing; each planted fault changes one thing of it.
+import type { AdapterEvents, CountingAdapter, Receipt } from "../../../src/channel/adapter.ts";
+import type { MessageRecord } from "../../../src/wire/record.ts";
+
+/** Passes everything on. A fault changes one thing. */
+export class Faultless implements CountingAdapter {
+  readonly immediate: boolean;
+  protected readonly inner: CountingAdapter;
+  protected events: AdapterEvents | undefined;
+
+  constructor(inner: CountingAdapter) {
+    this.inner = inner;
+    this.immediate = inner.immediate;
+  }
+
+  start(events: AdapterEvents): void {
+    this.events = events;
+    this.inner.start({
+      receive: (topic, record) => this.receive(topic, record),
+      up: () => this.up(),
+      down: (reason) => this.down(reason),
+    });
+  }
+
+  subscribe(topic: string): Promise<void> | undefined {
+    return this.inner.subscribe(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.inner.unsubscribe(topic);
+  }
+
+  publish(topic: string, record: MessageRecord): Promise<Receipt> {
+    return this.inner.publish(topic, record);
+  }
+
+  report(topic: string, members: number): void {
+    this.inner.report(topic, members);
+  }
+
+  count(topic: string): Promise<number> {
+    return this.inner.count(topic);
+  }
+
+  stop(): Promise<void> {
+    return this.inner.stop();
+  }
+
+  protected receive(topic: string, record: MessageRecord): void {
+    this.events?.receive(topic, record);
+  }
+
+  protected up(): void {
+    this.events?.up();
+  }
+
+  protected down(reason: Error): void {
+    this.events?.down(reason);
+  }
+}

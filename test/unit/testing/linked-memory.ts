@@ -1,0 +1,158 @@
+// Memory adapters with a link that can be cut and held, so that every promise of the suite plays inside one process.
+import { GroupcastError } from "../../../src/base/errors.ts";
+import { type Deferred, deferred } from "../../../src/base/promises.ts";
+import type { AdapterEvents, CountingAdapter, Receipt } from "../../../src/channel/adapter.ts";
+import { MemoryAdapter, MemoryBus } from "../../../src/channel/memory.ts";
+import { localPeer, type Peer } from "../../../src/testing/peer.ts";
+import type { TestBus } from "../../../src/testing/test-bus.ts";
+import type { MessageRecord } from "../../../src/wire/record.ts";
+
+/** What waits for the link: `run` once it is through, `fail` if it never will be. */
+interface Waiting {
+  readonly run: () => void;
+  readonly fail: (code: "unknown_outcome" | "closed") => void;
+}
+
+export class LinkedMemoryAdapter implements CountingAdapter {
+  readonly immediate = false;
+  receivedBytes = 0;
+  readonly #bus: MemoryBus;
+  readonly #topics = new Map<string, Deferred<void>>();
+  readonly #reports = new Map<string, number>();
+  #held: Waiting[] | undefined;
+  #events: AdapterEvents | undefined;
+  #link: MemoryAdapter | undefined;
+  #stopped = false;
+
+  constructor(bus: MemoryBus) {
+    this.#bus = bus;
+  }
+
+  start(events: AdapterEvents): void {
+    this.#events = events;
+    this.restore();
+  }
+
+  subscribe(topic: string): Promise<void> {
+    if (this.#stopped) return Promise.reject(new GroupcastError("closed"));
+    const inForce = this.#topics.get(topic) ?? deferred();
+    this.#topics.set(topic, inForce);
+    this.#say({ run: () => this.#subscribe(topic), fail: () => {} });
+    return inForce.promise;
+  }
+
+  unsubscribe(topic: string): void {
+    this.#topics.delete(topic);
+    this.#say({ run: () => this.#link?.unsubscribe(topic), fail: () => {} });
+  }
+
+  publish(topic: string, record: MessageRecord): Promise<Receipt> {
+    return this.#ask((link) => link.publish(topic, record));
+  }
+
+  report(topic: string, members: number): void {
+    this.#reports.set(topic, members);
+    this.#say({ run: () => this.#link?.report(topic, members), fail: () => {} });
+  }
+
+  count(topic: string): Promise<number> {
+    return this.#ask((link) => link.count(topic));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#unlink("closed");
+    for (const inForce of this.#topics.values()) inForce.reject(new GroupcastError("closed"));
+    await Promise.resolve();
+  }
+
+  cut(): void {
+    this.#unlink("unknown_outcome");
+    this.#events?.down(new Error("cut"));
+  }
+
+  restore(): void {
+    const link = new MemoryAdapter(this.#bus);
+    link.start({
+      receive: (topic, record) => {
+        this.receivedBytes += record.bytes.length;
+        this.#events?.receive(topic, record);
+      },
+      up: () => {},
+      down: () => {},
+    });
+    this.#link = link;
+    for (const topic of this.#topics.keys()) this.#subscribe(topic);
+    for (const [topic, members] of this.#reports) link.report(topic, members);
+    this.#events?.up();
+  }
+
+  hold(): void {
+    this.#held ??= [];
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { run } of held) run();
+  }
+
+  #subscribe(topic: string): void {
+    const inForce = this.#topics.get(topic);
+    if (inForce === undefined || this.#link === undefined) return;
+    this.#link.subscribe(topic);
+    inForce.resolve();
+  }
+
+  #ask<T>(question: (link: MemoryAdapter) => Promise<T>): Promise<T> {
+    if (this.#stopped) return Promise.reject(new GroupcastError("closed"));
+    const link = this.#link;
+    if (link === undefined) return Promise.reject(new GroupcastError("unavailable"));
+    const answer = deferred<T>();
+    this.#say({
+      run: () => void question(link).then(answer.resolve, answer.reject),
+      fail: (code) => answer.reject(new GroupcastError(code)),
+    });
+    return answer.promise;
+  }
+
+  #say(waiting: Waiting): void {
+    if (this.#held === undefined) waiting.run();
+    else this.#held.push(waiting);
+  }
+
+  #unlink(code: "unknown_outcome" | "closed"): void {
+    void this.#link?.stop();
+    this.#link = undefined;
+    const held = this.#held?.splice(0) ?? [];
+    for (const { fail } of held) fail(code);
+  }
+}
+
+/** Makes one adapter of a faulty bus out of a good one. */
+export type Plant = (inner: LinkedMemoryAdapter, all: readonly LinkedMemoryAdapter[]) => CountingAdapter;
+
+/** A bus of linked memory adapters, each with a fault if one is planted. */
+export function linkedMemoryBus(options: { readonly plant?: Plant; readonly patienceMs?: number } = {}): TestBus {
+  const { plant = (inner) => inner, ...patience } = options;
+  const bus = new MemoryBus();
+  const links = new Map<Peer, LinkedMemoryAdapter>();
+  const all: LinkedMemoryAdapter[] = [];
+  return {
+    peer() {
+      const link = new LinkedMemoryAdapter(bus);
+      all.push(link);
+      const peer = localPeer(plant(link, all), patience);
+      links.set(peer, link);
+      return peer;
+    },
+    stop: () => Promise.resolve(),
+    manyTopics: 100,
+    cut: (peer) => links.get(peer)?.cut(),
+    restore: (peer) => links.get(peer)?.restore(),
+    hold: (peer) => links.get(peer)?.hold(),
+    release: (peer) => links.get(peer)?.release(),
+    kill: (peer) => links.get(peer)?.cut(),
+    receivedBytes: (peer) => links.get(peer)?.receivedBytes ?? 0,
+  };
+}
