@@ -1,0 +1,208 @@
+// The hub's end of one link: lets nobody in who does not know the secret, then does what its frames ask for. Forwards records
+// unread. Must not know other links: what they have in common is the exchange.
+import type { Socket } from "node:net";
+import type { Cancel, Clock } from "../base/clock.ts";
+import { GroupcastError } from "../base/errors.ts";
+import type { Turn } from "../groups/turn.ts";
+import type { Party, Seat } from "./exchange.ts";
+import {
+  broken,
+  encodeAccepted,
+  encodeCounted,
+  encodeSubscribed,
+  FRAME,
+  readReport,
+  readSubscribe,
+  readUnsubscribe,
+  refOf,
+  topicEnd,
+  topicOf,
+  turnIntoMessage,
+  typeOf,
+} from "./frames.ts";
+import {
+  encodeChallenge,
+  encodeRefused,
+  encodeWelcome,
+  HANDSHAKE_WITHIN_MS,
+  isOurVersion,
+  isProved,
+  newNonce,
+  readHello,
+  REFUSED,
+} from "./handshake.ts";
+import { Link, type LinkEvents, tooSlow } from "./link.ts";
+
+/** What a link needs from its hub. */
+export interface HubLinkHost {
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly secret: string;
+  readonly waitingBytesMax: number;
+  /** A seat in the exchange of this prefix, or undefined: the hub has all the links that it may have. Told once. */
+  welcome(link: HubLink, prefix: string): Seat | undefined;
+  /** Told once, last. */
+  ended(link: HubLink, reason: Error): void;
+}
+
+/**
+ * With this share of what may wait for a link, those who publish to it are not read until it has taken everything: a burst fills the
+ * queues of its publishers, who are told, and not this one ...
+ */
+const CROWDED_SHARE = 0.25;
+/** ... as long as it takes something at least this often, ms: a busy process does, and a dead one shall not delay the others for long. */
+const PATIENCE_MS = 250;
+
+/**
+ * A link that reads more slowly than it is written to slows down those who publish to it. One that does not read at all delays them once, by
+ * 250 ms, if 2 MiB wait for it by then, and is cut when 8 MiB have waited longer than a turn. Links that it hears nothing from are
+ * never delayed.
+ */
+export class HubLink implements Party {
+  readonly #host: HubLinkHost;
+  readonly #link: Link;
+  readonly #nonce = newNonce();
+  readonly #cancelDeadline: Cancel;
+  /** Whom it keeps waiting, each with what ends that. */
+  readonly #held = new Map<Party, () => void>();
+  #patience: "whole" | "going" | "gone" = "whole";
+  #cancelPatience: Cancel | undefined;
+  #holds = 0;
+  /** Undefined: whoever is there has not proved itself. */
+  #seat: Seat | undefined;
+
+  constructor(socket: Socket, host: HubLinkHost) {
+    this.#host = host;
+    const events: LinkEvents = {
+      frame: (frame) => this.#take(frame),
+      drained: () => this.#relieve(),
+      behind: () => this.cut(tooSlow(host.waitingBytesMax)),
+      ended: (reason) => this.#end(reason),
+    };
+    this.#link = new Link(socket, host.turn, events, host.waitingBytesMax);
+    this.#cancelDeadline = host.clock.after(HANDSHAKE_WITHIN_MS, () =>
+      this.cut(new GroupcastError("unauthorized", "it has not proved itself in time")),
+    );
+    this.#link.push(encodeChallenge(this.#nonce));
+  }
+
+  /** Resolves when its socket is gone. */
+  get gone(): Promise<void> {
+    return this.#link.gone;
+  }
+
+  /** Called each second. */
+  tick(): void {
+    if (this.#seat !== undefined) this.#link.tick();
+  }
+
+  /** Ends it at once. */
+  cut(reason: Error): void {
+    this.#link.cut(reason);
+  }
+
+  /** Ends it once what was accepted has been written. */
+  finish(reason: Error): void {
+    this.#link.finish(reason);
+  }
+
+  hand(message: Buffer, from: Party): void {
+    this.#link.push(message);
+    if (this.#patience === "whole" && this.#link.queuedBytes > this.#host.waitingBytesMax * CROWDED_SHARE) this.#crowd();
+    if (this.#patience === "going" && !this.#held.has(from)) this.#held.set(from, from.hold());
+  }
+
+  hold(): () => void {
+    if (this.#holds++ === 0) this.#link.pause();
+    return () => {
+      if (--this.#holds === 0) this.#link.resume();
+    };
+  }
+
+  #crowd(): void {
+    this.#patience = "going";
+    const taken = this.#link.takenBytes;
+    this.#cancelPatience = this.#host.clock.after(PATIENCE_MS, () => {
+      if (this.#link.takenBytes > taken) return this.#crowd();
+      this.#patience = "gone";
+      this.#release();
+    });
+  }
+
+  /** It has taken everything. */
+  #relieve(): void {
+    if (this.#patience === "whole") return;
+    this.#patience = "whole";
+    this.#release();
+  }
+
+  #release(): void {
+    this.#cancelPatience?.();
+    const held = [...this.#held.values()];
+    this.#held.clear();
+    for (const release of held) release();
+  }
+
+  #take(frame: Buffer): void {
+    if (this.#seat === undefined) this.#greet(frame);
+    else this.#obey(frame, this.#seat);
+  }
+
+  #greet(frame: Buffer): void {
+    if (typeOf(frame) !== FRAME.hello) throw broken("not a hello");
+    if (!isOurVersion(frame)) return this.#refuse(REFUSED.version);
+    const { processNonce, proof, prefix } = readHello(frame);
+    const greeting = { hubNonce: this.#nonce, processNonce, prefix };
+    if (!isProved(proof, "process", this.#host.secret, greeting)) return this.#refuse(REFUSED.secret);
+    const seat = this.#host.welcome(this, prefix.toString("latin1"));
+    if (seat === undefined) return this.#refuse(REFUSED.full);
+    this.#cancelDeadline();
+    this.#seat = seat;
+    this.#link.trust();
+    this.#link.push(encodeWelcome(this.#host.secret, greeting));
+  }
+
+  #refuse(reason: number): void {
+    this.#link.push(encodeRefused(reason));
+    this.#link.finish(new GroupcastError("unauthorized", "it was refused"));
+  }
+
+  #obey(frame: Buffer, seat: Seat): void {
+    switch (typeOf(frame)) {
+      case FRAME.publish:
+        return this.#publish(frame, seat);
+      case FRAME.subscribe:
+        for (const topic of readSubscribe(frame)) seat.subscribe(topic);
+        return this.#link.push(encodeSubscribed(refOf(frame)));
+      case FRAME.unsubscribe:
+        for (const topic of readUnsubscribe(frame)) seat.unsubscribe(topic);
+        return;
+      case FRAME.report:
+        for (const [topic, members] of readReport(frame)) seat.report(topic, members);
+        return;
+      case FRAME.count:
+        return this.#link.push(encodeCounted(refOf(frame), seat.count(topicOf(frame, topicEnd(frame), "latin1"))));
+      case FRAME.ping:
+        return; // that it came is all that it says
+      default:
+        throw broken("its type");
+    }
+  }
+
+  #publish(frame: Buffer, seat: Seat): void {
+    const end = topicEnd(frame);
+    const ref = refOf(frame);
+    turnIntoMessage(frame);
+    const receivers = seat.publish(topicOf(frame, end, "latin1"), frame);
+    // After the message: a publisher that hears the topic gets its own copy first.
+    this.#link.push(encodeAccepted(ref, receivers));
+  }
+
+  #end(reason: Error): void {
+    this.#cancelDeadline();
+    this.#seat?.leave();
+    this.#patience = "gone";
+    this.#release();
+    this.#host.ended(this, reason);
+  }
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+import { Turn } from "../../../src/groups/turn.ts";
+import { Exchange } from "../../../src/hub/exchange.ts";
+import { encodeSubscribe, encodeTopicHead, FRAME, typeOf } from "../../../src/hub/frames.ts";
+import { encodeHello, newNonce, readChallenge } from "../../../src/hub/handshake.ts";
+import { HubLink, type HubLinkHost } from "../../../src/hub/hub-link.ts";
+import { FakeClock } from "../../../src/testing/fake-clock.ts";
+import { Pipe } from "./pipe.ts";
+
+const LIMIT = 1_000_000;
+
+/** A hub without a network, and links that have proved themselves. */
+function hub(): { clock: FakeClock; ended: string[]; link: (...topics: string[]) => Pipe } {
+  const clock = new FakeClock();
+  const exchange = new Exchange(() => {});
+  const ended: string[] = [];
+  const links: HubLink[] = [];
+  const host: HubLinkHost = {
+    clock,
+    turn: new Turn(clock),
+    secret: "",
+    waitingBytesMax: LIMIT,
+    welcome: (link) => exchange.seat(link),
+    ended: (_, reason) => void ended.push(reason.message),
+  };
+  const link = (...topics: string[]): Pipe => {
+    const pipe = new Pipe();
+    links.push(new HubLink(pipe.asSocket(), host));
+    clock.endTurn();
+    const hubNonce = readChallenge(pipe.written[0] ?? Buffer.alloc(0));
+    pipe.emit("data", encodeHello("", { hubNonce, processNonce: newNonce(), prefix: Buffer.from("x") }));
+    pipe.emit("data", encodeSubscribe(1, topics));
+    clock.endTurn();
+    pipe.written.length = 0;
+    return pipe;
+  };
+  return { clock, ended, link };
+}
+
+function publish(from: Pipe, topic: string, bytes: number): void {
+  from.emit("data", Buffer.concat([encodeTopicHead(FRAME.publish, 7, topic, bytes), Buffer.alloc(bytes)]));
+}
+
+describe("a link that is crowded", () => {
+  it("holds back who publishes to it, and nobody else, until it has taken everything", () => {
+    const { clock, link } = hub();
+    const [slow, publisher, bystander] = [link("a"), link(), link("b")];
+    slow.takes = false;
+    publish(publisher, "a", 200_000);
+    clock.endTurn();
+    expect(publisher.paused).toBe(false);
+    publish(publisher, "a", 100_000);
+    publish(bystander, "b", 100_000);
+    clock.endTurn();
+    expect([publisher.paused, bystander.paused, slow.paused]).toEqual([true, false, false]);
+    slow.take(250_000);
+    expect(publisher.paused).toBe(true);
+    slow.take();
+    expect(publisher.paused).toBe(false);
+  });
+
+  it("is waited for as long as it takes something every 250 ms", () => {
+    const { clock, link } = hub();
+    const [slow, publisher] = [link("a"), link()];
+    slow.takes = false;
+    for (let parts = 0; parts < 3; parts++) publish(publisher, "a", 100_000);
+    for (let times = 0; times < 10; times++) {
+      slow.take(20_000);
+      clock.advance(250);
+      expect(publisher.paused).toBe(true);
+    }
+    clock.advance(249);
+    expect(publisher.paused).toBe(true);
+    clock.advance(1);
+    expect(publisher.paused).toBe(false);
+  });
+
+  it("is not waited for again before it has taken everything, and is cut at its bound", () => {
+    const { clock, ended, link } = hub();
+    const [slow, publisher] = [link("a"), link()];
+    slow.takes = false;
+    for (let parts = 0; parts < 3; parts++) publish(publisher, "a", 100_000);
+    clock.advance(250);
+    for (let parts = 0; parts < 7; parts++) publish(publisher, "a", 100_000);
+    clock.endTurn();
+    expect([publisher.paused, ended]).toEqual([false, []]);
+    publish(publisher, "a", 100_000);
+    clock.endTurn();
+    publish(publisher, "a", 1);
+    clock.endTurn();
+    expect(ended).toEqual([`it reads too slowly: over ${LIMIT} bytes waited for it`]);
+    expect([slow.destroyed, publisher.destroyed, publisher.paused]).toEqual([true, false, false]);
+    expect(clock.timers).toBe(0);
+  });
+
+  it("is waited for again once it has taken everything", () => {
+    const { clock, link } = hub();
+    const [slow, publisher] = [link("a"), link()];
+    for (let times = 0; times < 3; times++) {
+      slow.takes = false;
+      for (let parts = 0; parts < 3; parts++) publish(publisher, "a", 100_000);
+      expect(publisher.paused).toBe(true);
+      clock.advance(250);
+      expect(publisher.paused).toBe(false);
+      slow.takes = true;
+      slow.take();
+    }
+  });
+
+  it("lets everybody go on when it ends", async () => {
+    const { clock, link } = hub();
+    const [slow, publisher] = [link("a"), link()];
+    slow.takes = false;
+    for (let parts = 0; parts < 3; parts++) publish(publisher, "a", 100_000);
+    expect(publisher.paused).toBe(true);
+    slow.destroy();
+    await Promise.resolve();
+    expect(publisher.paused).toBe(false);
+    expect(clock.timers).toBe(0);
+  });
+
+  it("holds a publisher that two of them hold until both have taken everything", () => {
+    const { link } = hub();
+    const [one, other, publisher] = [link("a"), link("a"), link()];
+    for (const slow of [one, other]) slow.takes = false;
+    for (let parts = 0; parts < 3; parts++) publish(publisher, "a", 100_000);
+    one.take();
+    expect(publisher.paused).toBe(true);
+    other.take();
+    expect(publisher.paused).toBe(false);
+  });
+
+  it("may be the publisher's own", () => {
+    const { link } = hub();
+    const own = link("a");
+    own.takes = false;
+    for (let parts = 0; parts < 3; parts++) publish(own, "a", 100_000);
+    expect(own.paused).toBe(true);
+    own.take();
+    expect(own.paused).toBe(false);
+  });
+});
+
+it("a link forwards the bytes that it was given, with another type and nothing else", () => {
+  const { clock, link } = hub();
+  const [hearer, publisher] = [link("a"), link()];
+  const published = Buffer.concat([encodeTopicHead(FRAME.publish, 7, "a", 5), Buffer.from("no rec")]).subarray(0, -1);
+  publisher.emit("data", Buffer.from(published));
+  clock.endTurn();
+  const [message = Buffer.alloc(0)] = hearer.written;
+  expect(typeOf(message)).toBe(FRAME.message);
+  expect(message.subarray(5)).toEqual(published.subarray(5));
+  expect(message.subarray(0, 4)).toEqual(published.subarray(0, 4));
+});
