@@ -29,7 +29,7 @@ export {
   type GroupManagerOptions,
   type PublishOptions,
 } from "./server/group-manager.ts";
-export { DEFAULTS } from "./server/defaults.ts";
+export { DEFAULTS } from "./base/defaults.ts";
 export type { Counters } from "./base/counters.ts";
 export {
   type AcceptInfo,
@@ -38,3 +38,6 @@ export {
   type WebSocketMiddlewareOptions,
 } from "./server/middleware.ts";
 export { GroupServer, type GroupServerOptions, type ListeningAt, type ServerDrainOptions } from "./server/group-server.ts";
+export { ChannelServer, type ChannelServerOptions } from "./hub/channel-server.ts";
+export { ChannelClient, type ChannelClientOptions } from "./hub/channel-client.ts";
+export { Worker, type WorkerOptions } from "./workers/worker.ts";

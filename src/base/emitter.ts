@@ -1,8 +1,11 @@
 // Typed events. One bad listener can stop neither the others nor the caller. Must not know what the events mean.
 import { asError } from "./errors.ts";
 import { consoleLogger } from "./logger.ts";
+import { isPromiseLike } from "./promises.ts";
 
 type Listener = (...args: never[]) => unknown;
+/** One call of `on` or `once`. `spent`: it has had its only event. */
+type Registration = { readonly listener: Listener; readonly once: boolean; spent: boolean };
 
 /**
  * Base class of everything that has events. `Events` maps a name to the arguments of its listeners.
@@ -13,31 +16,22 @@ type Listener = (...args: never[]) => unknown;
 export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof Events]: unknown[] }> {
   // Made with the first listener: most groups and connections never have one. Replaced, not edited, so a listener may
   // add and remove listeners while an event is on its way.
-  #listeners: Map<keyof Events, readonly Listener[]> | undefined;
+  #listeners: Map<keyof Events, readonly Registration[]> | undefined;
 
   /** Calls `listener` at every `event` from now on. Returns its undo. */
   on<Name extends keyof Events>(event: Name, listener: (...args: Events[Name]) => unknown): () => void {
-    this.#listeners ??= new Map();
-    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
-    return () => this.off(event, listener);
+    return this.#add(event, { listener, once: false, spent: false });
   }
 
   /** Calls `listener` at the next `event` only. Returns its undo. */
   once<Name extends keyof Events>(event: Name, listener: (...args: Events[Name]) => unknown): () => void {
-    const undo = this.on(event, (...args) => {
-      undo();
-      return listener(...args);
-    });
-    return undo;
+    return this.#add(event, { listener, once: true, spent: false });
   }
 
-  /** Removes one registration of `listener`; does nothing if there is none. */
+  /** Removes the latest registration of `listener`, by `on` or `once`; does nothing if there is none. */
   off<Name extends keyof Events>(event: Name, listener: (...args: Events[Name]) => unknown): void {
-    const present = this.#listeners?.get(event);
-    const index = present?.lastIndexOf(listener) ?? -1;
-    if (present === undefined || index < 0) return;
-    if (present.length === 1) this.#listeners?.delete(event);
-    else this.#listeners?.set(event, [...present.slice(0, index), ...present.slice(index + 1)]);
+    const latest = this.#listeners?.get(event)?.findLast((registration) => registration.listener === listener);
+    if (latest !== undefined) this.#remove(event, latest);
   }
 
   /** How many listeners `event` has. */
@@ -52,10 +46,15 @@ export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof
       if (event === "error") this.unheard(args[0] as Error);
       return false;
     }
-    for (const listener of listeners) {
+    for (const registration of listeners) {
+      if (registration.once) {
+        if (registration.spent) continue; // a listener before it set off the same event
+        registration.spent = true;
+        this.#remove(event, registration);
+      }
       try {
-        const result = (listener as (...args: Events[Name]) => unknown)(...args);
-        if (result instanceof Promise) result.catch((thrown: unknown) => this.#failed(event, thrown));
+        const result = (registration.listener as (...args: Events[Name]) => unknown)(...args);
+        if (isPromiseLike(result)) result.then(undefined, (thrown: unknown) => this.#failed(event, thrown));
       } catch (thrown) {
         this.#failed(event, thrown);
       }
@@ -66,6 +65,18 @@ export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof
   /** What becomes of an `error` that has no listener, or whose listener throws itself: it is logged. */
   protected unheard(error: Error): void {
     consoleLogger.error({ err: error }, `an error that nobody listens to: ${error.message}`);
+  }
+
+  #add(event: keyof Events, registration: Registration): () => void {
+    this.#listeners ??= new Map();
+    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), registration]);
+    return () => this.#remove(event, registration);
+  }
+
+  #remove(event: keyof Events, registration: Registration): void {
+    const left = this.#listeners?.get(event)?.filter((one) => one !== registration) ?? [];
+    if (left.length === 0) this.#listeners?.delete(event);
+    else this.#listeners?.set(event, left);
   }
 
   #failed(event: keyof Events, thrown: unknown): void {

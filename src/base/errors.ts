@@ -50,5 +50,10 @@ export class GroupcastError extends Error {
 
 /** Whatever was thrown, as an Error: listeners of `error` never get a string or undefined. */
 export function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new GroupcastError("internal", `thrown: ${String(thrown)}`);
+  if (thrown instanceof Error) return thrown;
+  try {
+    return new GroupcastError("internal", `thrown: ${String(thrown)}`);
+  } catch {
+    return new GroupcastError("internal", `thrown: a ${typeof thrown} that has no text`); // Object.create(null), say
+  }
 }

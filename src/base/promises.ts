@@ -9,6 +9,11 @@ export function quiet<T>(promise: Promise<T>): Promise<T> {
   return promise;
 }
 
+/** True for a promise of any make: applications bring their own. */
+export function isPromiseLike<T>(value: T | PromiseLike<Awaited<T>>): value is PromiseLike<Awaited<T>> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
 /** A quiet promise with its two ends in hand. */
 export interface Deferred<T> {
   readonly promise: Promise<T>;

@@ -11,6 +11,8 @@ export interface Receipt {
 export interface AdapterEvents {
   /** A record of a topic that is subscribed to. Never throws. */
   receive(topic: string, record: MessageRecord): void;
+  /** Something came that could not be read; it is left out. */
+  failed(error: Error): void;
   /** The link works: every subscription that was asked for is in force again. Told before the first publish is accepted. */
   up(): void;
   /** The link is gone; the adapter tries to come back by itself. */

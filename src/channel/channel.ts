@@ -1,13 +1,12 @@
 // What a process says to the others and hears from them: gathers messages into one record per topic and turn, waits while the
 // link is down, and knows which topics are heard. Must not know groups, or what carries the records.
 import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
+import { DEFAULTS } from "../base/defaults.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
-import { type Message, MessageRecord, RECORD_BYTES_EARLY, RECORD_MESSAGES_MAX } from "../wire/record.ts";
+import { type Message, MessageRecord, RECORD_BYTES_EARLY, RECORD_MESSAGES_MAX, recordBytesOf } from "../wire/record.ts";
 import { type Adapter, canCount, type Receipt } from "./adapter.ts";
 
-/** How long a publish waits for a link that is down (design §5.7). */
-export const UNAVAILABLE_AFTER_MS = 5_000;
 /** Bytes that may wait for a link that is down, or for a subscription; more are refused at once. */
 export const HELD_BYTES_MAX = 8 * 1024 * 1024;
 
@@ -71,6 +70,7 @@ export class Channel {
     this.#watcher = watcher;
     this.#adapter.start({
       receive: (topic, record) => this.#receive(topic, record),
+      failed: (error) => this.#watcher?.failed(error),
       up: () => this.#up(),
       down: (reason) => this.#down(reason),
     });
@@ -132,7 +132,7 @@ export class Channel {
           ear.pending = undefined;
           if (this.#ears.get(topic) === ear) this.#sendSoon();
         },
-        () => {}, // only a stopped channel rejects it, and that rejects everything
+        () => void (ear.pending = undefined), // whoever hears is told; what is published need not wait for it
       );
     }
     return ear;
@@ -157,7 +157,7 @@ export class Channel {
   }
 
   #gather(topic: string, message: Message): Outgoing | undefined {
-    const bytes = message.frame.length;
+    const bytes = recordBytesOf(message);
     // What goes at the end of this turn is no queue.
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
@@ -182,7 +182,9 @@ export class Channel {
 
   #send(topic: string, outgoing: Outgoing): void {
     if (this.#waits(topic)) {
-      outgoing.cancel ??= this.#clock.after(UNAVAILABLE_AFTER_MS, () => this.#drop(topic, outgoing, new GroupcastError("unavailable")));
+      outgoing.cancel ??= this.#clock.after(DEFAULTS.unavailableAfterMs, () =>
+        this.#drop(topic, outgoing, new GroupcastError("unavailable")),
+      );
       return;
     }
     this.#forget(topic, outgoing);
@@ -235,7 +237,7 @@ function split(messages: readonly Message[]): Message[][] {
       bytes = 0;
     }
     records.at(-1)?.push(message);
-    bytes += message.frame.length;
+    bytes += recordBytesOf(message);
   }
   return records;
 }

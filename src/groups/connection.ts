@@ -1,6 +1,7 @@
 // One WebSocket: sends, closes, and says what arrives. Owns its carrier. Groups are edited by memberships.ts only.
 // Must not know which engine carries it, channels, or how messages between processes look.
 import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
+import { DEFAULTS } from "../base/defaults.ts";
 import { Emitter } from "../base/emitter.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { consoleLogger } from "../base/logger.ts";
@@ -32,11 +33,7 @@ export interface ConnectionEvents {
 /** Why a delivery needs a second look, once everybody else has got the message. */
 export type Trouble = { readonly kind: "slow" | "overflow" } | { readonly kind: "failed"; readonly error: Error };
 
-/** Bytes that may wait for one peer longer than a turn: Centrifugo's and soketi's figure, too. Beyond, it is closed with 4002. */
-export const QUEUE_BYTES_MAX = 1024 * 1024;
-/** How long a peer may take to answer a close frame: long for a slow phone, short enough for a drain. */
-export const CLOSE_WITHIN_MS = 5_000;
-/** The same for a peer that reads nothing any more: its close frame stands behind a megabyte. */
+/** A peer that reads nothing any more has this long to answer a close frame: it stands behind a megabyte. */
 const CLOSE_SLOW_WITHIN_MS = 1_000;
 
 const SLOW: Trouble = Object.freeze({ kind: "slow" });
@@ -73,7 +70,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   #owners: { readonly fanout: Fanout; readonly closed: () => void }[] | undefined;
 
   #slow = false;
-  #waitedBytes = 0; // of the backlog at the end of an earlier turn
+  // Of the backlog: what was written in this turn, and what was written before the last turn and is still there.
+  #freshBytes = 0;
+  #waitedBytes = 0;
   #measuring = false;
   #alive = true;
   /** @internal Which of the heartbeat's slots it is in; -1: none. */
@@ -93,7 +92,9 @@ export class Connection extends Emitter<ConnectionEvents> {
       message: (data, isBinary) => this.#message(data, isBinary),
       pong: () => void (this.#alive = true),
       drained: () => this.#drained(),
-      error: (error) => void this.emit("error", error),
+      error: (error) => {
+        if (!this.closed) this.emit("error", error); // nothing is told after `close`
+      },
       closed: (code, reason) => this.#closed(code, reason),
     });
     const { readyState } = socket;
@@ -174,7 +175,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    * @throws GroupcastError `bad_option`: a code that may not be sent; nothing has happened.
    */
   close(...args: CloseArguments): Promise<void> {
-    return this.#close(readCloseArguments(args, CLOSE.normal), CLOSE_WITHIN_MS);
+    return this.#close(readCloseArguments(args, CLOSE.normal), DEFAULTS.closeWithinMs);
   }
 
   /** Ends the socket at once, without a closing handshake: the peer sees 1006. */
@@ -253,8 +254,9 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#gone ??= deferred();
     if (this.#goodbye === undefined) {
       this.#flush();
-      this.#goodbye = goodbye;
-      if (!this.closed) {
+      // A listener of `slow` may have closed it meanwhile: the first code that was sent counts.
+      if (this.#goodbye === undefined && !this.closed) {
+        this.#goodbye = goodbye;
         this.#phase = "closing";
         this.#cancelForce = this.#clock.after(withinMs, () => this.terminate());
         this.#carrier.close(goodbye.code, goodbye.reason);
@@ -268,6 +270,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   #message(data: string | Uint8Array, isBinary: boolean): void {
+    if (this.closed) return; // the socket of a connection that was cut may still speak
     this.#alive = true;
     this.emit("message", data, isBinary);
     if (typeof data === "string") this.emit("text", data);
@@ -277,6 +280,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #drained(): void {
     if (!this.#slow) return;
     this.#slow = false;
+    this.#freshBytes = 0;
     this.#waitedBytes = 0;
     this.emit("drain");
   }
@@ -294,13 +298,15 @@ export class Connection extends Emitter<ConnectionEvents> {
     else this.emit("close", code, reason);
   }
 
-  // The backlog that is still there at the end of a turn has waited for longer than one when the next write comes.
-  #measure(): void {
+  // What is there at the end of a turn and was not written in it has waited for longer than one turn when the next write comes.
+  #measure(bytes: number): void {
+    this.#freshBytes += bytes;
     if (this.#measuring) return;
     this.#measuring = true;
     this.#clock.turnEnd(() => {
       this.#measuring = false;
-      this.#waitedBytes = this.#slow ? this.#carrier.queuedBytes : 0;
+      this.#waitedBytes = this.#slow ? this.#carrier.queuedBytes - this.#freshBytes : 0;
+      this.#freshBytes = 0;
     });
   }
 
@@ -312,8 +318,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   deliver(batch: Batch): Trouble | undefined {
     if (this.#phase !== "open" || !this.#carrier.open) return undefined;
     if (this.#slow) {
-      if (Math.min(this.#waitedBytes, this.#carrier.queuedBytes) > QUEUE_BYTES_MAX) return OVERFLOW;
-      this.#measure();
+      if (Math.min(this.#waitedBytes, this.#carrier.queuedBytes) > DEFAULTS.queueBytes) return OVERFLOW;
+      this.#measure(batch.frames.length);
     }
     try {
       const slow = this.#carrier.write(batch);
@@ -322,12 +328,18 @@ export class Connection extends Emitter<ConnectionEvents> {
       return { kind: "failed", error: asError(thrown) };
     }
     this.#slow = true;
-    this.#measure();
+    this.#measure(batch.frames.length);
     return SLOW;
+  }
+
+  /** @internal It has missed a message: it gets nothing more, or the gap would go unnoticed. {@link settle} ends it. */
+  doom(): void {
+    if (this.#phase === "open") this.#phase = "closing";
   }
 
   /** @internal Acts on what {@link deliver} returned. */
   settle(trouble: Trouble): void {
+    if (this.closed) return;
     switch (trouble.kind) {
       case "slow":
         this.emit("slow");

@@ -18,6 +18,8 @@ export class Fanout implements Gathering {
   #list: readonly Connection[] | undefined;
   #parts: Uint8Array[] = [];
   #bytes = 0;
+  // What deliveries have left to tell. Telling runs listeners, which must not happen in the midst of a join or a leave.
+  #troubled: [Connection, Trouble][] = [];
 
   constructor(turn: Turn) {
     this.#turn = turn;
@@ -32,13 +34,13 @@ export class Fanout implements Gathering {
   }
 
   add(connection: Connection): void {
-    this.flush();
+    this.#writePending();
     this.#members.add(connection);
     this.#list = undefined;
   }
 
   delete(connection: Connection): void {
-    this.flush();
+    this.#writePending();
     this.#members.delete(connection);
     this.#list = undefined;
   }
@@ -60,16 +62,22 @@ export class Fanout implements Gathering {
 
   /** Writes a frame, at once and after everything pending, to every member whose id is not in `except`. */
   pushExcept(frame: Uint8Array, except: readonly string[]): void {
-    this.flush();
+    this.#writePending();
     const without = new Set(except);
     this.#write(
       new Batch(frame),
       this.list().filter((member) => !without.has(member.id)),
     );
+    this.#tellTroubles();
   }
 
-  /** Writes what is pending: one write per member. */
+  /** Writes what is pending: one write per member. Runs listeners of those that are slow. */
   flush(): void {
+    this.#writePending();
+    this.#tellTroubles();
+  }
+
+  #writePending(): void {
     if (this.#parts.length === 0) return;
     const batch = Batch.join(this.#parts, this.#bytes);
     this.#parts = [];
@@ -78,12 +86,19 @@ export class Fanout implements Gathering {
   }
 
   #write(batch: Batch, members: readonly Connection[]): void {
-    let troubled: [Connection, Trouble][] | undefined;
     for (const member of members) {
       const trouble = member.deliver(batch);
-      if (trouble !== undefined) (troubled ??= []).push([member, trouble]);
+      if (trouble === undefined) continue;
+      if (trouble.kind !== "slow") member.doom();
+      if (this.#troubled.push([member, trouble]) === 1) this.#turn.add(this);
     }
-    // Only now: listeners may join and leave, and everybody who was a member has got the message.
-    for (const [member, trouble] of troubled ?? []) member.settle(trouble);
+  }
+
+  // After the write: listeners may join and leave, and everybody who was a member has got the message.
+  #tellTroubles(): void {
+    if (this.#troubled.length === 0) return;
+    const troubled = this.#troubled;
+    this.#troubled = [];
+    for (const [member, trouble] of troubled) member.settle(trouble);
   }
 }

@@ -37,7 +37,7 @@ export interface GroupRoad {
   closeAll(group: ConnectionGroup, goodbye: Goodbye): Promise<void>;
 }
 
-type Life = { readonly road: GroupRoad; readonly fanout: Fanout; readonly ready: Deferred<void> };
+type Life = { readonly road: GroupRoad; readonly fanout: Fanout };
 
 /**
  * A named set of connections inside one namespace. It appears with its first member and disappears with its last; made again
@@ -52,6 +52,9 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
 
   readonly name: string;
   readonly namespace: string;
+  readonly #ready: Deferred<void> = deferred();
+  #isNew = true;
+  #logger: Logger = consoleLogger;
   #life: Life | undefined;
   // Members whose `leave` is being told: what is written meanwhile is handed to them directly.
   #leaving: Set<Connection> | undefined;
@@ -79,10 +82,10 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
 
   /**
    * Resolves when this process hears the group: from then on no publish anywhere is missed. Rejects with `closed` if the group is
-   * destroyed before.
+   * destroyed before, and with the channel's own error if it will not have the group (`limit`).
    */
   get ready(): Promise<void> {
-    return this.#life?.ready.promise ?? quiet(new Promise(() => {}));
+    return this.#ready.promise;
   }
 
   /**
@@ -130,10 +133,7 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   }
 
   protected override unheard(error: Error): void {
-    (this.#life?.road.logger ?? consoleLogger).error(
-      { err: error, group: this.name, namespace: this.namespace },
-      `group ${JSON.stringify(this.name)}: ${error.message}`,
-    );
+    this.#logger.error({ err: error, group: this.name, namespace: this.namespace }, `group ${JSON.stringify(this.name)}: ${error.message}`);
   }
 
   async #publish(payload: Payload, options: SendOptions | undefined): Promise<Published> {
@@ -159,7 +159,14 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
 
   /** @internal Begins its life. */
   begin(road: GroupRoad): void {
-    this.#life = { road, fanout: new Fanout(road.turn), ready: deferred() };
+    this.#isNew = false;
+    this.#logger = road.logger; // kept beyond its life: what it wrote may fail later
+    this.#life = { road, fanout: new Fanout(road.turn) };
+  }
+
+  /** @internal True until `begin`: a group lives once. */
+  get isNew(): boolean {
+    return this.#isNew;
   }
 
   /** @internal True from `begin` to `end`. */
@@ -169,13 +176,18 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
 
   /** @internal Ends its life; it has no members any more. */
   end(): void {
-    this.#life?.ready.reject(closedGroup(this));
+    this.#ready.reject(closedGroup(this));
     this.#life = undefined;
+  }
+
+  /** @internal This process cannot hear the group, for good: who waits for that is told why. */
+  deaf(error: Error): void {
+    this.#ready.reject(error);
   }
 
   /** @internal This process hears the group now. */
   heard(): void {
-    this.#life?.ready.resolve();
+    this.#ready.resolve();
   }
 
   /** @internal */
@@ -212,6 +224,11 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
     this.#leaving.delete(connection);
     if (this.#leaving.size === 0) this.#leaving = undefined;
     return true;
+  }
+
+  /** @internal True while `leave` of `connection` is being told. */
+  isLeaving(connection: Connection): boolean {
+    return this.#leaving?.has(connection) ?? false;
   }
 
   /** @internal What `publish` of the manager does to a message for this group. */

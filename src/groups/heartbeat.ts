@@ -26,9 +26,9 @@ export class Heartbeat {
   #now = 0;
   #count = 0;
 
-  /** @throws GroupcastError `bad_option`: `pongWithinMs` is not below `pingEveryMs`, or one is not above 0. */
+  /** @throws GroupcastError `bad_option`: `pongWithinMs` is not below `pingEveryMs`, or one is not a number above 0. */
   constructor(clock: Clock, { pingEveryMs, pongWithinMs }: HeartbeatOptions) {
-    if (!(pongWithinMs > 0 && pongWithinMs < pingEveryMs)) {
+    if (!(pongWithinMs > 0 && pongWithinMs < pingEveryMs && pingEveryMs < Infinity)) {
       throw new GroupcastError("bad_option", `0 < pongWithinMs < pingEveryMs is needed, not ${pongWithinMs} and ${pingEveryMs}`);
     }
     this.#clock = clock;
@@ -40,6 +40,7 @@ export class Heartbeat {
 
   /** Watches `connection` from now on; its first ping comes after one period. */
   add(connection: Connection): void {
+    if (connection.heartbeatSlot >= 0) return;
     connection.heartbeatSlot = this.#now;
     this.#slots[this.#now]?.add(connection);
     if (this.#count++ === 0) this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());

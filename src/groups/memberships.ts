@@ -3,7 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import type { Logger } from "../base/logger.ts";
-import { quiet, within } from "../base/promises.ts";
+import { isPromiseLike, quiet, within } from "../base/promises.ts";
 import { checkName } from "../wire/names.ts";
 import type { Connection } from "./connection.ts";
 import { ConnectionGroup, type GroupRoad } from "./group.ts";
@@ -49,6 +49,8 @@ type No = { readonly code: "forbidden" | "limit" | "closed"; readonly reason: st
 export class Memberships {
   readonly #host: MembershipsHost;
   readonly #namespaces = new Map<string, Map<string, ConnectionGroup>>();
+  // Groups whose `created` is being told: they have no member yet, and live until the first one has come or has turned away.
+  readonly #newborn = new Set<ConnectionGroup>();
   #size = 0;
 
   constructor(host: MembershipsHost) {
@@ -86,9 +88,11 @@ export class Memberships {
       return true;
     }
     checkName(name);
-    if (previous?.name === name) return true;
+    // Inside a `leave` listener the slot is free already, though the leaver is still a member.
+    if (previous?.name === name) return !previous.isLeaving(connection);
     if (!connection.open) return false;
-    let next = connection.groups.get(name);
+    const joined = connection.groups.get(name);
+    let next = joined;
     if (next === undefined) {
       const verdict = this.#ask(connection, name, "join");
       if (verdict instanceof Promise) throw new GroupcastError("use_join");
@@ -101,12 +105,14 @@ export class Memberships {
     }
     if (previous !== null) {
       this.#leave(connection, previous);
-      // A `leave` listener may have closed it or moved it elsewhere: the later word counts.
-      if (!connection.open || connection.getGroup() !== null) return connection.getGroup()?.name === name;
+      // A listener may have closed it, moved it elsewhere, or left `next`: the later word counts.
+      const now = connection.getGroup();
+      if (!connection.open || (now !== null && now !== previous)) return now?.name === name;
+      if (joined !== undefined && connection.groups.get(name) !== joined) return false;
     }
-    const entered = connection.groups.get(name) ?? this.#enter(connection, next);
-    if (entered === undefined || !connection.groups.has(name)) return false;
-    connection.makePrimary(entered);
+    const present = connection.groups.get(name);
+    if (present === undefined) return this.#enter(connection, next, true) !== undefined;
+    connection.makePrimary(present);
     return true;
   }
 
@@ -130,8 +136,8 @@ export class Memberships {
   #ask(connection: Connection, name: string, action: Action): true | No | Promise<true | No> {
     try {
       const verdict = this.#host.authorize(connection, name, action);
-      if (!(verdict instanceof Promise)) return judge(verdict);
-      return quiet(verdict.then(judge, (thrown: unknown) => this.#broken(thrown)));
+      if (!isPromiseLike(verdict)) return judge(verdict);
+      return quiet(Promise.resolve(verdict).then(judge, (thrown: unknown) => this.#broken(thrown)));
     } catch (thrown) {
       return this.#broken(thrown);
     }
@@ -151,7 +157,7 @@ export class Memberships {
   async #join(connection: Connection, name: string): Promise<ConnectionGroup> {
     checkName(name);
     let group = connection.groups.get(name);
-    const isNew = group === undefined;
+    let isNew = false;
     if (group === undefined) {
       if (!connection.open) throw new GroupcastError("closed", `connection ${connection.id} is closed`);
       const asked = this.#ask(connection, name, "join");
@@ -162,15 +168,18 @@ export class Memberships {
         this.#tellRefused(connection, name, entry);
         throw new GroupcastError(entry.code, entry.reason);
       }
+      isNew = !connection.groups.has(name);
       group = connection.groups.get(name) ?? this.#enter(connection, entry);
       if (group === undefined) throw new GroupcastError("closed", `connection ${connection.id} was closed while it joined`);
     }
     try {
       await within(this.clock, this.#host.joinWithinMs, group.ready, () => new GroupcastError("unavailable"));
     } catch (error) {
-      if (isNew && connection.groups.get(name) === group) this.#leave(connection, group);
+      // What setGroup has claimed meanwhile stays: that needs no channel.
+      if (isNew && connection.getGroup() !== group) this.#leave(connection, group);
       throw error;
     }
+    if (!group.has(connection)) throw new GroupcastError("closed", `connection ${connection.id} left while it joined`);
     return group;
   }
 
@@ -181,42 +190,63 @@ export class Memberships {
     if (connection.groups.size - (instead === null ? 0 : 1) >= most) {
       return { code: "limit", reason: `a connection is in at most ${most} groups; raise groupsPerConnection or leave one` };
     }
-    const present = this.get(connection.namespace, name);
-    if (present !== undefined) return present;
+    return this.get(connection.namespace, name) ?? this.#make(connection, name);
+  }
+
+  #make(connection: Connection, name: string): ConnectionGroup | No {
+    const { namespace } = connection;
     try {
-      const made = this.#host.createGroup(name, connection.namespace, connection);
-      return made ?? { code: "forbidden", reason: "the manager returned no group" };
+      const made = this.#host.createGroup(name, namespace, connection);
+      if (made === null) return { code: "forbidden", reason: "the manager returned no group" };
+      if (made instanceof ConnectionGroup && made.name === name && made.namespace === namespace && made.isNew) return made;
+      throw new GroupcastError("bad_option", `createGroup(${JSON.stringify(name)}, …) must return a new ConnectionGroup of that name`);
     } catch (thrown) {
       return this.#broken(thrown);
     }
   }
 
-  /** Both sides, and the events. Undefined: a listener of `created` closed the connection. */
-  #enter(connection: Connection, candidate: ConnectionGroup): ConnectionGroup | undefined {
+  /** Both sides, and the events. Undefined: a listener has closed it, or has taken the primary slot for another group. */
+  #enter(connection: Connection, candidate: ConnectionGroup, primary = false): ConnectionGroup | undefined {
     // A listener may have let somebody in meanwhile, or emptied the group: what is there now counts.
     let group = this.get(connection.namespace, candidate.name);
     if (group === undefined) {
-      group = candidate;
+      const made = candidate.isNew ? candidate : this.#make(connection, candidate.name);
+      if (!(made instanceof ConnectionGroup)) {
+        this.#tellRefused(connection, candidate.name, made);
+        return undefined;
+      }
+      group = made;
+      this.#newborn.add(group);
       this.#birth(group);
+      this.#newborn.delete(group);
     }
-    if (!connection.open || connection.groups.has(group.name)) {
+    const present = connection.groups.get(group.name);
+    const taken = primary && !this.#isFree(connection);
+    if (!connection.open || present !== undefined || taken) {
       if (group.size === 0) this.#death(group);
-      return connection.groups.get(group.name);
+      if (primary && !taken && present !== undefined) connection.makePrimary(present);
+      return taken ? undefined : present;
     }
     group.add(connection);
     connection.entered(group);
+    if (primary) connection.makePrimary(group);
     this.#host.counted(group);
     group.emit("join", connection);
     return group;
   }
 
+  /** True if no group has the primary slot, or the one that has it is being left. */
+  #isFree(connection: Connection): boolean {
+    return connection.getGroup()?.isLeaving(connection) ?? true;
+  }
+
   #leave(connection: Connection, group: ConnectionGroup): boolean {
-    // False: this is called from inside a listener of this very leave.
-    if (!group.tellLeave(connection)) return false;
+    // False: it has left already, or this is called from inside a listener of this very leave.
+    if (connection.groups.get(group.name) !== group || !group.tellLeave(connection)) return false;
     group.delete(connection);
     connection.exited(group);
     this.#host.counted(group);
-    if (group.size === 0) this.#death(group);
+    if (group.size === 0 && !this.#newborn.has(group)) this.#death(group);
     return true;
   }
 
@@ -228,7 +258,12 @@ export class Memberships {
     group.begin(this.#host);
     this.#host.hear(group).then(
       () => group.heard(),
-      (error: unknown) => this.#host.failed(asError(error)),
+      (thrown: unknown) => {
+        const error = asError(thrown);
+        group.deaf(error);
+        // A manager that was stopped hears nothing, and everybody knows.
+        if (!(error instanceof GroupcastError && error.code === "closed")) this.#host.failed(error);
+      },
     );
     this.#host.created(group);
   }

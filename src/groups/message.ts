@@ -18,8 +18,11 @@ export interface SendOptions {
  */
 export const PUBLISH_BYTES_MAX = 1024 * 1024 - 64 * 1024;
 
+/** Characters in all ids that one message leaves out: about 8,000 of ours, and with the message itself no more than a channel carries. */
+const EXCEPT_LENGTH_MAX = 256 * 1024;
+
 /**
- * @throws GroupcastError `bad_option`: neither a string nor bytes, or an `except` that is none; `too_large`.
+ * @throws GroupcastError `bad_option`: neither a string nor bytes, or an `except` that is none; `too_large`: message or `except`.
  */
 export function toMessage(payload: Payload, except?: Except, kind: Kind = typeof payload === "string" ? "string" : "bytes"): Message {
   if (typeof payload !== "string" && !(payload instanceof Uint8Array)) {
@@ -35,9 +38,17 @@ export function toMessage(payload: Payload, except?: Except, kind: Kind = typeof
 function idsOf(except: Except | undefined): readonly string[] {
   if (except === undefined) return [];
   const list: readonly (Connection | string)[] = Array.isArray(except) ? except : [except];
+  let length = 0;
   return list.map((one) => {
     const id: unknown = typeof one === "string" ? one : one?.id;
     if (typeof id !== "string") throw new GroupcastError("bad_option", "except is a connection, an id, or an array of them");
+    length += id.length;
+    if (length > EXCEPT_LENGTH_MAX) {
+      throw new GroupcastError(
+        "too_large",
+        `except has at most ${EXCEPT_LENGTH_MAX} characters in its ids; make a group of those who shall get it`,
+      );
+    }
     return id;
   });
 }

@@ -10,8 +10,11 @@ const WINDOW_MS = 1_050;
 
 /** Gives leave to close, one at a time. */
 export interface Slots {
-  /** Resolves when one more connection may be closed. `left` is how many still wait for their turn, this one included. */
-  take(left: number): Promise<void>;
+  /**
+   * Resolves when one more connection may be closed. `left` is how many still wait for their turn, this one included. Once `over`
+   * is aborted nobody wants the slot any more: a pace that waits for a timer ends it, and resolves without taking one.
+   */
+  take(left: number, over?: AbortSignal): Promise<void>;
 }
 
 /** @throws GroupcastError `bad_option`: not a number above 0. */
@@ -26,17 +29,21 @@ export function checkRate(perSecond: unknown): number {
  */
 export class Pace implements Slots {
   readonly #clock: Clock;
-  readonly #gapMs: number;
-  readonly #perWindow: number;
+  #gapMs = 0;
+  #perWindow = Infinity;
   readonly #taken: number[] = []; // when the slots of the last window were taken
   #nextAt: number;
 
   constructor(clock: Clock, perSecond: number) {
-    checkRate(perSecond);
     this.#clock = clock;
-    this.#gapMs = 1000 / perSecond;
-    this.#perWindow = Math.max(1, Math.floor(perSecond));
     this.#nextAt = clock.now();
+    this.slowTo(perSecond);
+  }
+
+  /** From now on at most `perSecond`; a rate above the present one changes nothing. What was given already counts. */
+  slowTo(perSecond: number): void {
+    this.#gapMs = Math.max(this.#gapMs, 1000 / checkRate(perSecond));
+    this.#perWindow = Math.min(this.#perWindow, Math.max(1, Math.floor(perSecond)));
   }
 
   /** Milliseconds until the next slot; 0: now. */
@@ -56,10 +63,23 @@ export class Pace implements Slots {
     this.#nextAt = Math.max(this.#nextAt + this.#gapMs, now - 10);
   }
 
-  async take(): Promise<void> {
+  async take(_left?: number, over?: AbortSignal): Promise<void> {
     for (let wait = this.waitMs(); wait > 0; wait = this.waitMs()) {
-      await new Promise<void>((resolve) => void this.#clock.after(wait, resolve));
+      if (over?.aborted === true) return;
+      await this.#wait(wait, over);
     }
     this.takeNow();
+  }
+
+  #wait(ms: number, over: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        cancel();
+        over?.removeEventListener("abort", done);
+        resolve();
+      };
+      const cancel = this.#clock.after(ms, done);
+      over?.addEventListener("abort", done);
+    });
   }
 }

@@ -1,14 +1,15 @@
 // All connections of this process, by namespace and id. Must not know channels: a broadcast beyond this process is a port.
 import { type Clock, systemClock } from "../base/clock.ts";
+import { DEFAULTS } from "../base/defaults.ts";
 import { Emitter } from "../base/emitter.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
-import { quiet } from "../base/promises.ts";
-import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
+import { type Deferred, deferred, isPromiseLike, quiet } from "../base/promises.ts";
+import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-codes.ts";
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
 import type { Connection } from "./connection.ts";
-import { drain, type DrainReport } from "./drain.ts";
+import { drain, type DrainOptions, type DrainReport } from "./drain.ts";
 import { Fanout } from "./fanout.ts";
 import { type Except, toMessage } from "./message.ts";
 import { checkRate, Pace, type Slots } from "./pace.ts";
@@ -55,11 +56,9 @@ export interface DrainConnectionsOptions {
 /** Outcome of a send to one connection; `unknown_connection`: no connection of that id in this process. */
 export type SendOutcome = "done" | "unknown_connection" | "unknown_outcome";
 
-/** Closes per second of a drain: from Phoenix' 5,000 in a step of 2 s, cut to what one core accepts beside its other work. */
-export const DRAIN_PER_SECOND = 500;
-
 type Namespace = { readonly connections: Map<string, Connection>; readonly fanout: Fanout; readonly unhear: () => void };
 type Member = { readonly forget: () => void };
+type Drain = { readonly report: Promise<DrainReport>; readonly empty: Deferred<void> };
 
 /**
  * All connections of this process. Ids are unique within a namespace; namespaces appear with their first connection and
@@ -75,8 +74,9 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   readonly #members = new Map<Connection, Member>();
   // Connections whose own end emptied their namespace: a later removeConnection still owes its callback.
   readonly #emptiedBy = new WeakSet<Connection>();
-  readonly #drains = new Map<string | null, Promise<DrainReport>>();
-  #pace: { readonly perSecond: number; readonly pace: Pace } | undefined;
+  // By namespace; null: all of them.
+  readonly #drains = new Map<string | null, Drain>();
+  #pace: Pace | undefined;
 
   constructor(options: ConnectionsPoolOptions = {}) {
     super();
@@ -103,17 +103,14 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     if (this.isDraining(connection.namespace))
       throw new GroupcastError("draining", `the pool is draining: connection ${connection.id} is refused`);
     const old = this.getConnection(connection.namespace, connection.id);
-    if (old !== undefined) {
-      if (!this.#replace) {
-        throw new GroupcastError(
-          "id_conflict",
-          `namespace ${JSON.stringify(connection.namespace)} has a connection ${JSON.stringify(old.id)} already`,
-        );
-      }
-      this.#remove(old);
-      void old.close(CLOSE.replaced, "replaced");
+    if (old !== undefined && !this.#replace) {
+      throw new GroupcastError(
+        "id_conflict",
+        `namespace ${JSON.stringify(connection.namespace)} has a connection ${JSON.stringify(old.id)} already`,
+      );
     }
     this.#host?.adopt(connection);
+    if (old !== undefined) this.#remove(old);
     const namespace = this.#namespaces.get(connection.namespace) ?? this.#open(connection.namespace);
     namespace.connections.set(connection.id, connection);
     namespace.fanout.add(connection);
@@ -121,6 +118,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
       if (this.#remove(connection)) this.#emptiedBy.add(connection);
     });
     this.#members.set(connection, { forget });
+    void old?.close(CLOSE.replaced, "replaced"); // last: its listeners find the new one in its place
   }
 
   /**
@@ -192,7 +190,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
    * @throws GroupcastError `bad_option`: a rate that is not above 0, or a code that may not be sent; nobody has been closed.
    */
   drainConnections(
-    maxPerSecond: number = DRAIN_PER_SECOND,
+    maxPerSecond: number = DEFAULTS.drainPerSecond,
     reason?: CloseArguments[0],
     code?: CloseArguments[1],
     options: DrainConnectionsOptions = {},
@@ -201,13 +199,11 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     const goodbye = readCloseArguments([reason, code], CLOSE.restart);
     const { namespace = null, deadlineMs = null } = options;
     const running = this.#drains.get(namespace) ?? this.#drains.get(null);
-    if (running !== undefined) return running;
+    if (running !== undefined) return running.report;
     const slots = options.slots ?? this.#paceOf(maxPerSecond);
-    const report = this.#drain(namespace, goodbye, slots, deadlineMs).finally(() => {
-      this.#drains.delete(namespace);
-      if (this.#drains.size === 0) this.#pace = undefined;
-    });
-    this.#drains.set(namespace, quiet(report));
+    const empty = deferred();
+    const report = this.#drain({ namespace, goodbye, slots, deadlineMs, empty });
+    this.#drains.set(namespace, { report: quiet(report), empty });
     return report;
   }
 
@@ -218,12 +214,28 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
 
   // Two namespaces that drain at the same time share one pace, the slower one.
   #paceOf(perSecond: number): Pace {
-    if (this.#pace === undefined || perSecond < this.#pace.perSecond) this.#pace = { perSecond, pace: new Pace(this.#clock, perSecond) };
-    return this.#pace.pace;
+    if (this.#pace === undefined) this.#pace = new Pace(this.#clock, perSecond);
+    else this.#pace.slowTo(perSecond);
+    return this.#pace;
   }
 
-  async #drain(namespace: string | null, goodbye: Goodbye, slots: Slots, deadlineMs: number | null): Promise<DrainReport> {
-    return drain(this.connections(namespace ?? undefined), { clock: this.#clock, slots, goodbye, deadlineMs });
+  async #drain({
+    namespace,
+    ...how
+  }: Omit<DrainOptions, "clock" | "has" | "empty"> & { namespace: string | null; empty: Deferred<void> }): Promise<DrainReport> {
+    const connections = this.connections(namespace ?? undefined);
+    if (connections.length === 0) how.empty.resolve();
+    try {
+      return await drain(connections, {
+        ...how,
+        clock: this.#clock,
+        has: (connection) => this.#members.has(connection),
+        empty: how.empty.promise,
+      });
+    } finally {
+      this.#drains.delete(namespace);
+      if (this.#drains.size === 0) this.#pace = undefined;
+    }
   }
 
   async #send(namespace: string, id: string, data: Payload): Promise<SendOutcome> {
@@ -246,7 +258,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   #call(callback: () => unknown): void {
     try {
       const result = callback();
-      if (result instanceof Promise) result.catch((thrown: unknown) => this.emit("error", asError(thrown)));
+      if (isPromiseLike(result)) result.then(undefined, (thrown: unknown) => this.emit("error", asError(thrown)));
     } catch (thrown) {
       this.emit("error", asError(thrown));
     }
@@ -268,7 +280,9 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     member.forget();
     namespace.fanout.delete(connection);
     namespace.connections.delete(connection.id);
+    if (this.#members.size === 0) this.#drains.get(null)?.empty.resolve();
     if (namespace.connections.size > 0) return false;
+    this.#drains.get(connection.namespace)?.empty.resolve();
     this.#namespaces.delete(connection.namespace);
     namespace.unhear();
     return true;

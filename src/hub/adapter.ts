@@ -1,7 +1,7 @@
 // A process's side of the hub: keeps one link, makes another when it is lost, and matches answers to questions. What the hub shall
 // know of this process is in wishes.ts.
 import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
-import { type ErrorCode, GroupcastError } from "../base/errors.ts";
+import { asError, type ErrorCode, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import type { AdapterEvents, CountingAdapter, Receipt } from "../channel/adapter.ts";
@@ -237,8 +237,10 @@ export class HubAdapter implements CountingAdapter {
     let record: MessageRecord;
     try {
       record = MessageRecord.read(frame.subarray(end));
-    } catch {
-      return; // another process has sent what is no record; that must not cost us the link
+    } catch (thrown) {
+      // Another process has sent what is no record; that must not cost us the link.
+      this.#events?.failed(asError(thrown));
+      return;
     }
     this.#events?.receive(topic, record);
   }

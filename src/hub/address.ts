@@ -1,10 +1,8 @@
 // Where a hub is: a host and port, or the path of a Unix socket. Must not connect.
 import { isIPv4 } from "node:net";
+import { DEFAULTS } from "../base/defaults.ts";
 import { GroupcastError } from "../base/errors.ts";
 
-/** Where a hub listens when nobody says otherwise: the port of Workerman's Channel. */
-export const HUB_HOST = "127.0.0.1";
-export const HUB_PORT = 2206;
 /** Bytes in the path of a Unix socket: macOS has room for 103 and a NUL, Linux for 107. */
 const PATH_BYTES_MAX = 103;
 const UNIX = "unix:";
@@ -17,7 +15,7 @@ export type HubAddress = { readonly host: string; readonly port: number } | { re
  *
  * @throws GroupcastError `bad_option`
  */
-export function toAddress(host: string = HUB_HOST, port: number = HUB_PORT, portMin = 1): HubAddress {
+export function toAddress(host: string = DEFAULTS.hubHost, port: number = DEFAULTS.hubPort, portMin = 1): HubAddress {
   if (typeof host !== "string" || host === "") throw badOption(`host is a name, an address or "unix:/path", not ${JSON.stringify(host)}`);
   if (host.startsWith(UNIX)) return toPath(host.slice(UNIX.length));
   if (!Number.isInteger(port) || port < portMin || port > 65_535) throw badOption(`port is a number from ${portMin} to 65535, not ${port}`);

@@ -2,7 +2,7 @@
 // before, and waits for each process' answer. Knows the channel; who the members are is a port.
 import type { Clock } from "../base/clock.ts";
 import { GroupcastError } from "../base/errors.ts";
-import { type Deferred, deferred, within } from "../base/promises.ts";
+import { type Deferred, deferred, quiet, within } from "../base/promises.ts";
 import type { Channel } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
 import type { Goodbye } from "../wire/close-codes.ts";
@@ -34,15 +34,18 @@ export class CloseEverywhere {
 
   /** Resolves when every process has confirmed, at most after 5 s. Rejects if the channel did not take the request. */
   async ask(topic: string, goodbye: Goodbye): Promise<void> {
+    const until = this.#clock.now() + CLOSE_ALL_WITHIN_MS;
+    const leftMs = (): number => Math.max(0, until - this.#clock.now());
+    const late = (): GroupcastError => new GroupcastError("unavailable");
     this.#replies ??= this.#channel.hear(this.#replyTo, (record) => this.#answered(record)).ready ?? Promise.resolve();
-    await within(this.#clock, CLOSE_ALL_WITHIN_MS, this.#replies, () => new GroupcastError("unavailable"));
+    await within(this.#clock, leftMs(), this.#replies, late);
     const id = ++this.#lastId;
     const waiting: Waiting = { answers: 0, needed: Infinity, done: deferred() };
     this.#waiting.set(id, waiting);
-    const cancel = this.#clock.after(CLOSE_ALL_WITHIN_MS, () => waiting.done.resolve());
+    const cancel = this.#clock.after(leftMs(), () => waiting.done.resolve());
     try {
       const control: Control = { do: "close", id, ...goodbye, replyTo: this.#replyTo };
-      const { receivers } = await this.#channel.publish(topic, message(control));
+      const { receivers } = await within(this.#clock, leftMs(), this.#channel.publish(topic, message(control)), late);
       waiting.needed = receivers ?? Infinity; // a channel that cannot tell leaves it to the time
       this.#check(waiting);
       await waiting.done.promise;
@@ -57,7 +60,9 @@ export class CloseEverywhere {
     const control = readControl(frame);
     if (control?.do !== "close") return;
     const answer: Control = { do: "closed", id: control.id };
-    void close({ code: control.code, reason: control.reason }).then(() => this.#channel.publish(control.replyTo, message(answer)));
+    // Quiet: the channel may be gone by then, and nobody but the asker would mind.
+    const closed = close({ code: control.code, reason: control.reason });
+    void quiet(closed.then(() => this.#channel.publish(control.replyTo, message(answer))));
   }
 
   #answered(record: MessageRecord): void {

@@ -20,7 +20,7 @@ import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
 import { CloseEverywhere } from "./close-everywhere.ts";
 import { deliver } from "./deliver.ts";
-import { DEFAULTS } from "./defaults.ts";
+import { DEFAULTS } from "../base/defaults.ts";
 
 /** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
 export interface GroupManagerEvents {

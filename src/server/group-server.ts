@@ -13,7 +13,7 @@ import { checkRate, type Slots } from "../groups/pace.ts";
 import type { ConnectionsPool } from "../groups/pool.ts";
 import { checkName } from "../wire/names.ts";
 import { Admission, isLoopback, type Refused } from "./admission.ts";
-import { DEFAULTS } from "./defaults.ts";
+import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager, type GroupManagerOptions } from "./group-manager.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
 import { WebSocketMiddleware, type WebSocketMiddlewareOptions } from "./middleware.ts";

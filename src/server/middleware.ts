@@ -12,7 +12,7 @@ import { Heartbeat } from "../groups/heartbeat.ts";
 import { ConnectionsPool } from "../groups/pool.ts";
 import type { SocketLike } from "../sockets/socket.ts";
 import { CLOSE } from "../wire/close-codes.ts";
-import { DEFAULTS } from "./defaults.ts";
+import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager } from "./group-manager.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
 

@@ -3,7 +3,7 @@ import { asError } from "../base/errors.ts";
 import { concat } from "../wire/frames.ts";
 import { BacklogWatch } from "./backlog-watch.ts";
 import type { Batch, Carrier, CarrierEvents, SocketLike } from "./socket.ts";
-import { OPEN, sendOn } from "./socket.ts";
+import { CLOSED, OPEN, sendOn } from "./socket.ts";
 
 /** The stream below a `ws` server socket, as far as we use it: all of it public API of Node's net.Socket. */
 interface Stream {
@@ -22,6 +22,7 @@ export class NodeSocketCarrier implements Carrier {
   readonly #stream: Stream | undefined;
   readonly #watch: BacklogWatch;
   readonly ping: (() => void) | undefined;
+  #closed = false;
 
   constructor(socket: NodeSocket, events: CarrierEvents) {
     this.#socket = socket;
@@ -36,7 +37,7 @@ export class NodeSocketCarrier implements Carrier {
     );
     socket.on("pong", () => events.pong());
     socket.on("error", (error: unknown) => events.error(asError(error)));
-    socket.on("close", (code: number | undefined, reason: unknown) => events.closed(code ?? 1006, readReason(reason)));
+    socket.on("close", (code: number | undefined, reason: unknown) => this.#end(code ?? 1006, readReason(reason)));
   }
 
   get open(): boolean {
@@ -68,11 +69,13 @@ export class NodeSocketCarrier implements Carrier {
 
   terminate(): void {
     try {
-      if (this.#socket.terminate !== undefined) this.#socket.terminate();
-      else this.#socket.close();
+      if (this.#socket.terminate !== undefined) return this.#socket.terminate();
+      this.#socket.close();
     } catch (error) {
       this.#events.error(asError(error));
     }
+    // A silent peer would keep a socket that cannot be cut in its closing handshake for ever: for us it ends here.
+    if (this.#socket.readyState !== CLOSED) this.#end(1006, "");
   }
 
   readonly #ping = (): void => {
@@ -89,6 +92,12 @@ export class NodeSocketCarrier implements Carrier {
 
   resume(): void {
     this.#socket.resume?.();
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#events.closed(code, reason);
   }
 }
 

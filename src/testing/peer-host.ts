@@ -25,7 +25,7 @@ export interface ToldRecord {
 }
 
 /** What an adapter told its events. */
-export type Told = ToldRecord | { readonly told: "up" } | { readonly told: "down"; readonly reason: string };
+export type Told = ToldRecord | { readonly told: "up" } | { readonly told: "down" | "failed"; readonly reason: string };
 
 /** Records that can be reread; older ones are forgotten. */
 const KEPT_MAX = 10_000;
@@ -59,6 +59,7 @@ export class PeerHost {
       case "start":
         adapter.start({
           receive: (topic, record) => this.#receive(topic, record),
+          failed: (error) => this.#tell({ told: "failed", reason: error.message }),
           up: () => this.#tell({ told: "up" }),
           down: (reason) => this.#tell({ told: "down", reason: reason.message }),
         });

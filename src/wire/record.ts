@@ -37,6 +37,13 @@ const KINDS: readonly Kind[] = ["string", "json", "bytes", "control"];
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
+/** What a message adds to a record, its row and its except list included; at most so much. */
+export function recordBytesOf(message: Message): number {
+  // JSON.stringify writes a character as six bytes at the most, and two quotes and a comma around each id.
+  const exceptBytes = message.except.reduce((bytes, id) => bytes + 6 * id.length + 3, 2);
+  return ROW_BYTES + exceptBytes + message.frame.length;
+}
+
 /**
  * Messages of one group that travel together. Made of messages by the sender and of bytes by a receiver; the channel of a
  * single process hands on the record itself, and no byte is ever written.

@@ -52,6 +52,7 @@ export class Member {
         this.records.push(record);
         this.#tell(...texts(record).map((text) => `${topic} ${text}`));
       },
+      failed: (error) => this.#tell(`failed ${error.message}`),
       up: () => this.#tell("up"),
       down: (reason) => {
         this.reasons.push(reason);

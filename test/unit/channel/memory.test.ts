@@ -18,6 +18,7 @@ function adapterOn(bus: MemoryBus, receive?: AdapterEvents["receive"]) {
       heard.push(`${topic} ${textOf(one)}`);
       receive?.(topic, one);
     },
+    failed: (error) => void told.push(error.message),
     up: () => void told.push("up"),
     down: () => void told.push("down"),
   });

@@ -17,6 +17,7 @@ export class Faultless implements CountingAdapter {
     this.events = events;
     this.inner.start({
       receive: (topic, record) => this.receive(topic, record),
+      failed: (error) => this.events?.failed(error),
       up: () => this.up(),
       down: (reason) => this.down(reason),
     });

@@ -78,6 +78,7 @@ export class LinkedMemoryAdapter implements CountingAdapter {
         this.receivedBytes += record.bytes.length;
         this.#events?.receive(topic, record);
       },
+      failed: (error) => this.#events?.failed(error),
       up: () => {},
       down: () => {},
     });

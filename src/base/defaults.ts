@@ -1,8 +1,7 @@
-// The one table of defaults, each with its unit and where the number comes from. Limits that belong to one mechanism stand
-// beside it and are named here.
-import { CLOSE_WITHIN_MS, QUEUE_BYTES_MAX } from "../groups/connection.ts";
-import { DRAIN_PER_SECOND } from "../groups/pool.ts";
+// The one table of defaults, each with its unit and where the number comes from. What no option turns stands beside the
+// mechanism that it belongs to.
 
+/** Every default of every option; durations in milliseconds, sizes in bytes. */
 export const DEFAULTS = Object.freeze({
   /** The namespace of connections that name none. */
   namespace: "default",
@@ -14,18 +13,19 @@ export const DEFAULTS = Object.freeze({
   groupsPerConnection: 128,
   /** Commands of one connection that may be unanswered; then its socket is not read. Four full reads of small commands. */
   commandsPending: 256,
-  /** Bytes that may wait for one connection longer than a turn; more: 4002. */
-  queueBytes: QUEUE_BYTES_MAX,
-  /** A join waits this long for a channel that is down, ms. */
+  /** Bytes that may wait for one connection longer than a turn; more: 4002. Centrifugo's and soketi's figure. */
+  queueBytes: 1024 * 1024,
+  /** A join, and a publish, wait this long for a channel that is down, ms. A hub that was killed is back after a tenth of it. */
   joinWithinMs: 5_000,
-  /** A peer has this long to answer a close frame, ms. */
-  closeWithinMs: CLOSE_WITHIN_MS,
+  unavailableAfterMs: 5_000,
+  /** A peer has this long to answer a close frame, ms: long for a slow phone, short enough for a drain. `ws`: 30 s. */
+  closeWithinMs: 5_000,
   /** Each connection is pinged this often, ms: two chances within nginx's 60 s of silence. Centrifugo and engine.io: 25 s. */
   pingEveryMs: 20_000,
   /** A peer has this long for its pong, ms. Centrifugo: 8 s, engine.io: 20 s. */
   pongWithinMs: 10_000,
-  /** Connections closed per second in a drain. */
-  drainPerSecond: DRAIN_PER_SECOND,
+  /** Connections closed per second in a drain: what the other machines can accept. Phoenix: 5,000 in steps of 2 s. */
+  drainPerSecond: 500,
   /** A drain closes who is left after this, ms: below the 30 s that orchestrators wait. */
   drainDeadlineMs: 25_000,
   /** A handshake has this long, ms. HAProxy's example: 5 s; Node: 60 s. */
