@@ -128,14 +128,16 @@ export class Channel {
     if (subscribed !== undefined) {
       ear.pending = quiet(subscribed);
       subscribed.then(
-        () => {
-          ear.pending = undefined;
-          if (this.#ears.get(topic) === ear) this.#sendSoon();
-        },
-        () => void (ear.pending = undefined), // whoever hears is told; what is published need not wait for it
+        () => this.#settled(topic, ear),
+        () => this.#settled(topic, ear), // whoever hears is told; what is published need not wait for it
       );
     }
     return ear;
+  }
+
+  #settled(topic: string, ear: Ear): void {
+    ear.pending = undefined;
+    if (this.#ears.get(topic) === ear) this.#sendSoon();
   }
 
   #unhear(topic: string, hearer: Hearer): void {

@@ -38,11 +38,11 @@ export class Heartbeat {
     this.#slots = Array.from({ length: slots }, () => new Set());
   }
 
-  /** Watches `connection` from now on; its first ping comes after one period. */
+  /** Watches `connection` from now on; its first ping comes after one period at the latest. */
   add(connection: Connection): void {
     if (connection.heartbeatSlot >= 0) return;
-    connection.heartbeatSlot = this.#now;
-    this.#slots[this.#now]?.add(connection);
+    connection.heartbeatSlot = this.#emptiest();
+    this.#slots[connection.heartbeatSlot]?.add(connection);
     if (this.#count++ === 0) this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
@@ -53,6 +53,18 @@ export class Heartbeat {
     if (--this.#count > 0) return;
     this.#cancel?.();
     this.#cancel = undefined;
+  }
+
+  // Those who come together, after a restart say, are not pinged together. Of equal slots the one that comes last, so that a
+  // connection alone is first pinged after a whole period.
+  #emptiest(): number {
+    const { length } = this.#slots;
+    let best = this.#now;
+    for (let back = 1; back < length; back++) {
+      const slot = (this.#now - back + length) % length;
+      if ((this.#slots[slot]?.size ?? 0) < (this.#slots[best]?.size ?? 0)) best = slot;
+    }
+    return best;
   }
 
   #tick(): void {

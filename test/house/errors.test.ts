@@ -6,7 +6,9 @@ import { CLOSE, ERRORS } from "../../src/index.ts";
 const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
 
 it("documents every error code with its retry and text", () => {
-  const documented = Object.fromEntries([...page.matchAll(/^\| `(\w+)` \| (yes|no) \| (.*) \|$/gm)].map(([, code, retry, text]) => [code, { retry: retry === "yes", text }]));
+  const documented = Object.fromEntries(
+    [...page.matchAll(/^\| `(\w+)` \| (yes|no) \| (.*) \|$/gm)].map(([, code, retry, text]) => [code, { retry: retry === "yes", text }]),
+  );
   expect(documented).toEqual(ERRORS);
 });
 

@@ -26,14 +26,26 @@ function code(cell: string): string {
 }
 
 function readRegion(file: string, region: string): string[] {
-  const lines = readFileSync(new URL(file, root), "utf8").split("\n").map((line) => line.trim());
+  const lines = readFileSync(new URL(file, root), "utf8")
+    .split("\n")
+    .map((line) => line.trim());
   const from = lines.indexOf(`// region ${region}`);
   return from < 0 ? [] : lines.slice(from + 1, lines.indexOf("// endregion", from));
 }
 
 describe("the side-by-side page", () => {
   it("has every code block of the source documents", () => {
-    expect(tables.map(({ region }) => region)).toEqual(["groups", "events", "program", "connection", "pool", "remove", "remove-last", "close-all", "drain"]);
+    expect(tables.map(({ region }) => region)).toEqual([
+      "groups",
+      "events",
+      "program",
+      "connection",
+      "pool",
+      "remove",
+      "remove-last",
+      "close-all",
+      "drain",
+    ]);
   });
 
   it.each(tables)("shows $file#$region as it is", ({ file, region, rows }) => {

@@ -1,7 +1,8 @@
-import * as fc from "fast-check";
+import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { Channel, HELD_BYTES_MAX } from "../../../src/channel/channel.ts";
 import { GroupcastError } from "../../../src/base/errors.ts";
+import { deferred } from "../../../src/base/promises.ts";
 import { FakeClock } from "../../../src/testing/index.ts";
 import { encodeFrame, readPayloads } from "../../../src/wire/frames.ts";
 import { type Message, MessageRecord } from "../../../src/wire/record.ts";
@@ -43,15 +44,20 @@ describe("what is published in one turn", () => {
     expect(published()).toEqual(["x: 1 2 3", "y: 4", "x: 5"]);
   });
 
-  it("goes earlier as soon as it is 256 KiB, or 65,535 messages", async () => {
+  it("goes earlier as soon as it is 256 KiB, with all that a record adds to its messages", async () => {
     const { channel, published, bus } = started();
     void channel.publish("x", message("1", 200_000));
     expect(published()).toEqual([]);
     void channel.publish("x", message("2", 100_000));
     expect(published()).toEqual(["x: 1 2"]);
-    const small = message("");
-    for (let count = 0; count < 65_535; count++) void channel.publish("y", small);
-    expect(bus.accepted.at(-1)?.record.count).toBe(65_535);
+    const small: Message = { ...message(""), except: ["x".repeat(32)] };
+    for (let count = 0; count < 10_000; count++) void channel.publish("y", small);
+    const records = bus.accepted.filter(({ topic }) => topic === "y").map(({ record }) => record);
+    expect(records.length).toBeGreaterThan(1);
+    for (const { count, bytes } of records) {
+      expect(count).toBeGreaterThan(100);
+      expect(bytes.length).toBeLessThan(300_000);
+    }
   });
 
   it("is heard by every process that hears the topic, the publisher's own included, once, and by no other", async () => {
@@ -148,6 +154,20 @@ describe("a publish to a topic that this process is about to hear", () => {
     adapter.confirm();
     await clock.advanceAsync(10);
     expect(published()).toEqual([]);
+  });
+
+  it("goes when that has failed, and whoever wanted to hear is told", async () => {
+    const { adapter, channel, clock, published } = started();
+    const subscribed = deferred();
+    adapter.subscribe = () => subscribed.promise;
+    const { ready } = channel.hear("x", () => {});
+    const waits = channel.publish("x", message("1"));
+    await clock.advanceAsync();
+    expect(published()).toEqual([]);
+    subscribed.reject(new GroupcastError("limit"));
+    expect(await stateOf(ready ?? Promise.resolve())).toBe("limit");
+    await clock.advanceAsync();
+    expect([published(), await stateOf(waits)]).toEqual([["x: 1"], "done"]);
   });
 
   it("is bounded: more than 8 MiB are refused at once", async () => {

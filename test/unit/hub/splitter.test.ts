@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import { fc } from "../generate.ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { GroupcastError } from "../../../src/base/errors.ts";
 import { FRAME_BYTES_MAX, STRANGER_FRAME_BYTES_MAX } from "../../../src/hub/frames.ts";
