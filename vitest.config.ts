@@ -5,7 +5,14 @@ export default defineConfig({
   test: {
     reporters: ["default", "./test/counting-reporter.ts"],
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/house/**/*.test.ts"], setupFiles: ["test/no-unhandled.ts"], testTimeout: 30_000 } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/house/**/*.test.ts"],
+          setupFiles: ["test/no-unhandled.ts"],
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: "process",

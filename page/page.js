@@ -111,7 +111,7 @@ async function count() {
 }
 
 function countSoon() {
-  countTimer ||= setTimeout(count, COUNT_AFTER_MS);
+  countTimer ||= setTimeout(() => void count(), COUNT_AFTER_MS);
 }
 
 async function send(text) {

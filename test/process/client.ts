@@ -1,6 +1,6 @@
 // A plain client for tests: a `ws` socket, everything that it got, and waits that end with an event.
 import { once } from "node:events";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 
 export class Client {
   readonly socket: WebSocket;

@@ -75,7 +75,10 @@ describe("a server", () => {
     client.send(JSON.stringify({ cmd: "send_to_group", group_id: "room", message: marker }));
     await bystander.until((message) => message === marker);
     expect(bystander.got.slice(before)).toEqual(delivers === undefined ? [marker] : [delivers, marker]);
-    expect(await client.ask({ cmd: "count_group", group_id: "room" })).toMatchObject({ ok: true, members: frame === '{"cmd":"add_group","group_id":"room","id":{}}' ? 2 : 1 });
+    expect(await client.ask({ cmd: "count_group", group_id: "room" })).toMatchObject({
+      ok: true,
+      members: frame === '{"cmd":"add_group","group_id":"room","id":{}}' ? 2 : 1,
+    });
     await client.close();
   });
 
@@ -86,14 +89,22 @@ describe("a server", () => {
     ["unknown_command", "nonsense", "room", undefined],
   ])("answers %s when a bad %s carries an id", async (error, cmd, group_id, message) => {
     const client = await Client.open(port);
-    expect(await client.ask({ cmd, group_id, message })).toMatchObject({ ok: false, error, retry: false, detail: expect.any(String) as string });
+    expect(await client.ask({ cmd, group_id, message })).toMatchObject({
+      ok: false,
+      error,
+      retry: false,
+      detail: expect.any(String) as string,
+    });
     await client.close();
   });
 
   it("answers too_deep, and treats __proto__ as an ordinary name", async () => {
     const client = await Client.open(port);
     client.send(`{"id":"deep","cmd":"send_to_group","group_id":"room","message":${deep(40)}}`);
-    expect(JSON.parse(String(await client.until((text) => String(text).includes('"deep"'))))).toMatchObject({ ok: false, error: "too_deep" });
+    expect(JSON.parse(String(await client.until((text) => String(text).includes('"deep"'))))).toMatchObject({
+      ok: false,
+      error: "too_deep",
+    });
     expect(await client.ask({ cmd: "add_group", group_id: "__proto__" })).toMatchObject({ ok: true });
     expect(await client.ask({ cmd: "count_group", group_id: "__proto__" })).toMatchObject({ ok: true, members: 1 });
     expect(await client.ask({ cmd: "count_group", group_id: "constructor" })).toMatchObject({ ok: true, members: 0 });
@@ -106,7 +117,9 @@ describe("a server", () => {
     expect((await tooLarge.closed).code).toBe(1009);
 
     const unmasked = connect(port, "127.0.0.1");
-    unmasked.write("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    unmasked.write(
+      "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
     await once(unmasked, "data");
     unmasked.write(Buffer.from([0x81, 0x01, 0x41]));
     const [bytes] = (await once(unmasked, "data")) as [Buffer];
@@ -117,7 +130,9 @@ describe("a server", () => {
   it("counts what nobody was told", async () => {
     server.send("counters");
     const [counters] = (await once(server, "message")) as [{ commandsIgnored: number }];
-    expect(counters.commandsIgnored).toBe(frames.filter(({ what, delivers }) => delivers === undefined && what !== "an object as id").length);
+    expect(counters.commandsIgnored).toBe(
+      frames.filter(({ what, delivers }) => delivers === undefined && what !== "an object as id").length,
+    );
   });
 
   it("holds back what follows a join, answers in order, and stops reading a client that floods it", async () => {

@@ -2,7 +2,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 
 interface Held {
   readonly connections: number;

@@ -31,9 +31,9 @@ describe("the memory adapter", () => {
     const [one, two, three] = [adapterOn(bus), adapterOn(bus), adapterOn(bus)];
     expect(one.told).toEqual(["up"]);
     expect(one.adapter.subscribe("x")).toBeUndefined();
-    one.adapter.subscribe("x");
-    two.adapter.subscribe("x");
-    three.adapter.subscribe("y");
+    void one.adapter.subscribe("x");
+    void two.adapter.subscribe("x");
+    void three.adapter.subscribe("y");
     const receipt = one.adapter.publish("x", record("hi"));
     expect([one.heard, two.heard, three.heard]).toEqual([["x hi"], ["x hi"], []]);
     expect(await receipt).toEqual({ receivers: 2 });
@@ -48,7 +48,7 @@ describe("the memory adapter", () => {
     const bus = new MemoryBus();
     const got: MessageRecord[] = [];
     const { adapter } = adapterOn(bus, (_, one) => void got.push(one));
-    adapter.subscribe("x");
+    void adapter.subscribe("x");
     const sent = record("hi");
     void adapter.publish("x", sent);
     expect(got[0]).toBe(sent);
@@ -60,7 +60,7 @@ describe("the memory adapter", () => {
       if (textOf(one) === "question") void adapters.get(name)?.adapter.publish("x", record(`answer of ${name}`));
     };
     const adapters = new Map(["a", "b", "c"].map((name) => [name, adapterOn(bus, answers(name))]));
-    for (const { adapter } of adapters.values()) adapter.subscribe("x");
+    for (const { adapter } of adapters.values()) void adapter.subscribe("x");
     void adapters.get("b")?.adapter.publish("x", record("question"));
     const [first, ...others] = [...adapters.values()].map(({ heard }) => heard);
     expect(first).toEqual(["x question", "x answer of a", "x answer of b", "x answer of c"]);
@@ -85,9 +85,9 @@ describe("the memory adapter", () => {
   it("that is stopped hears nothing, takes nothing, and is counted as no receiver", async () => {
     const bus = new MemoryBus();
     const [one, two] = [adapterOn(bus), adapterOn(bus)];
-    one.adapter.subscribe("x");
+    void one.adapter.subscribe("x");
     await one.adapter.stop();
-    one.adapter.subscribe("x");
+    void one.adapter.subscribe("x");
     expect(await two.adapter.publish("x", record("hi"))).toEqual({ receivers: 0 });
     expect(one.heard).toEqual([]);
     expect(await stateOf(one.adapter.publish("x", record("hi")))).toBe("closed");

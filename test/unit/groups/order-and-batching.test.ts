@@ -250,6 +250,31 @@ describe("in one turn", () => {
     expect(writes(sockets)).toEqual([1, 1, 1]);
   });
 
+  it("each member is written to at most once for each of its groups, whatever is published, if nobody comes or goes", () => {
+    const message = fc.record({ name: fc.nat(NAMES.length - 1), bytes: fc.nat(1_000) });
+    fc.assert(
+      fc.property(fc.array(fc.array(message, { maxLength: 60 }), { maxLength: 8 }), (turns) => {
+        const here = new Process();
+        const people = PEOPLE.map((id) => here.connect(id));
+        // a and b are in both groups, c in the first, d in none.
+        people.forEach(({ connection }, index) => {
+          for (const groupName of NAMES.slice(0, [2, 2, 1, 0][index])) void connection.join(groupName);
+        });
+        for (const turn of turns) {
+          const before = people.map(({ socket }) => socket.writes);
+          for (const { name: at, bytes } of turn) void here.groups.publish(NAMES[at] ?? "", "x".repeat(bytes));
+          expect(people.map(({ socket }) => socket.writes)).toEqual(before);
+          here.clock.endTurn();
+          people.forEach(({ socket, connection }, index) => {
+            const heard = NAMES.filter((groupName, at) => connection.groups.has(groupName) && turn.some((one) => one.name === at));
+            expect(socket.writes - (before[index] ?? 0)).toBe(heard.length);
+          });
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
   it("all members get the very same bytes: one frame for each message, joined once", () => {
     const { here, group, sockets } = three();
     const encode = vi.spyOn(TextEncoder.prototype, "encode");

@@ -149,6 +149,25 @@ describe("closeAll while the channel is down", () => {
   });
 });
 
+describe("closeAll of a group that is not heard yet", () => {
+  it("takes 5 s at the most in all: time spent on the way to the answers counts", async () => {
+    const here = stepProcess();
+    const a = here.connect("a");
+    a.connection.setGroup("x");
+    const closed = here.groups.get("x")?.closeAll("bye", 4000) ?? Promise.resolve();
+    await here.clock.advanceAsync(4_000);
+    here.adapter.confirms = false;
+    here.adapter.up();
+    const replies = here.adapter.calls.find((call) => call.startsWith("subscribe r"))?.slice("subscribe ".length);
+    expect(replies).toBeDefined();
+    here.adapter.confirm(replies); // but the group's own topic is not
+    await here.clock.advanceAsync(1_001);
+    expect(await stateOf(closed)).toBe("unavailable");
+    expect(a.socket.closeSent).toEqual({ code: 4000, reason: "bye" });
+    await here.clock.advanceAsync(10_000);
+  });
+});
+
 describe("what another process sends in place of a request", () => {
   const topic = encodeTopic({ kind: "group", namespace: "default", name: "x" });
   const control = (text: string): MessageRecord => MessageRecord.of([{ kind: "control", frame: encodeFrame(text), except: [] }]);

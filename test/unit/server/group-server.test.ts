@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 import { GroupServer, type GroupServerOptions, type Logger } from "../../../src/index.ts";
 
 const undo: (() => Promise<unknown>)[] = [];

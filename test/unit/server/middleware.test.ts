@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, it } from "vitest";
-import WebSocket from "ws";
+import { WebSocket } from "ws";
 import { Connection, GroupManager, WebSocketMiddleware, type WebSocketMiddlewareOptions } from "../../../src/index.ts";
 
 const undo: (() => Promise<unknown>)[] = [];

@@ -101,7 +101,7 @@ export class LinkedMemoryAdapter implements CountingAdapter {
   #subscribe(topic: string): void {
     const inForce = this.#topics.get(topic);
     if (inForce === undefined || this.#link === undefined) return;
-    this.#link.subscribe(topic);
+    void this.#link.subscribe(topic);
     inForce.resolve();
   }
 

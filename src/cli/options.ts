@@ -1,0 +1,124 @@
+// The one table of options of `start`: flag, what it is, default, and how it is read. Help and parsing both come from it.
+import { availableParallelism } from "node:os";
+import { isLoopback } from "../server/admission.ts";
+import { DEFAULTS } from "../base/defaults.ts";
+import { BadSetting, bytes, host, hostName, namespace, oneOf, origin, type Parser, prefix, rate, seconds, whole } from "./parsers.ts";
+
+/** What `start` runs with, all of it checked. */
+export interface StartSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly workers: number;
+  readonly channel: "hub" | "memory";
+  readonly prefix: string;
+  readonly origins: readonly string[];
+  readonly allowHosts: readonly string[];
+  readonly namespaces: readonly string[];
+  readonly drainPerSecond: number;
+  readonly drainDeadlineMs: number;
+  readonly drainDelayMs: number;
+  readonly messageBytes: number;
+  readonly open: boolean;
+}
+
+interface Entry {
+  readonly flag: string;
+  /** How the value is called in the help; undefined: the option is a switch. */
+  readonly value?: string;
+  readonly text: string;
+  /** The default, in words. */
+  readonly standard?: string;
+}
+
+/** Far more than any machine has use for. */
+const WORKERS_MAX = 1_024;
+/** A close costs some 10 µs, so this is no pace at all. */
+const RATE_MAX = 100_000;
+/** Nobody waits longer than an hour for a drain. */
+const SECONDS_MAX = 3_600;
+/** A member who is not reading at this moment can be sent no more. */
+const MESSAGE_BYTES_MAX = DEFAULTS.queueBytes;
+/** Entries of one list. */
+const LIST_MAX = 1_000;
+
+const PORT = whole(0, 65_535);
+const WORKERS = whole(1, WORKERS_MAX);
+const CHANNEL = oneOf("hub", "memory");
+const RATE = rate(RATE_MAX);
+const SECONDS = seconds(SECONDS_MAX);
+const MESSAGE_BYTES = bytes(1, MESSAGE_BYTES_MAX);
+
+/** In the order in which the help shows them. */
+export const OPTIONS: readonly Entry[] = [
+  { flag: "host", value: "address", text: "where to listen; a public one needs --open", standard: DEFAULTS.host },
+  { flag: "port", value: "number", text: "0: any free one", standard: String(DEFAULTS.port) },
+  { flag: "workers", value: "number", text: "worker processes", standard: "one per core" },
+  { flag: "channel", value: "name", text: `how the workers hear each other: ${CHANNEL.allowed}`, standard: "hub; memory with one worker" },
+  { flag: "prefix", value: "name", text: "keeps servers on one channel apart", standard: "groupcast" },
+  { flag: "origin", value: "list", text: "origins of pages that may connect; may hold null and *", standard: "the same host" },
+  { flag: "allow-host", value: "list", text: "host names to answer for, besides the bound ones", standard: "none" },
+  { flag: "namespaces", value: "list", text: "namespaces of /ws/{namespace}", standard: DEFAULTS.namespace },
+  { flag: "drain-rate", value: "number", text: "connections closed per second when stopping", standard: String(DEFAULTS.drainPerSecond) },
+  {
+    flag: "drain-deadline",
+    value: "seconds",
+    text: "who is left then is closed at once",
+    standard: String(DEFAULTS.drainDeadlineMs / 1_000),
+  },
+  { flag: "drain-delay", value: "seconds", text: 'from "not ready" to the first close', standard: "0" },
+  { flag: "message-bytes", value: "bytes", text: "the longest message of a client", standard: String(DEFAULTS.messageBytes) },
+  { flag: "open", text: "anyone may connect from any origin, join and publish" },
+];
+
+/** What was given on the command line, by flag: every value of an option, in order. */
+export type Given = ReadonlyMap<string, readonly string[]>;
+
+/** @throws BadSetting: a value that is not allowed, or two that do not go together. */
+export function readSettings(given: Given): StartSettings {
+  const one = <Value>(flag: string, parser: Parser<Value>): Value | undefined => {
+    const text = given.get(flag)?.at(-1);
+    return text === undefined ? undefined : read(flag, parser, text);
+  };
+  const list = (flag: string, parser: Parser<string>): readonly string[] | undefined => {
+    const texts = given.get(flag)?.flatMap((text) => text.split(",").map((part) => part.trim()));
+    if (texts !== undefined && texts.length > LIST_MAX) throw new BadSetting(`--${flag}`, `${texts.length} entries`, `up to ${LIST_MAX}`);
+    return texts?.map((text) => read(flag, parser, text));
+  };
+  const workers = one("workers", WORKERS) ?? availableParallelism();
+  const settings: StartSettings = {
+    host: one("host", host) ?? DEFAULTS.host,
+    port: one("port", PORT) ?? DEFAULTS.port,
+    workers,
+    channel: one("channel", CHANNEL) ?? (workers === 1 ? "memory" : "hub"),
+    prefix: one("prefix", prefix) ?? "groupcast",
+    origins: list("origin", origin) ?? [],
+    allowHosts: list("allow-host", hostName) ?? [],
+    namespaces: list("namespaces", namespace) ?? [DEFAULTS.namespace],
+    drainPerSecond: one("drain-rate", RATE) ?? DEFAULTS.drainPerSecond,
+    drainDeadlineMs: one("drain-deadline", SECONDS) ?? DEFAULTS.drainDeadlineMs,
+    drainDelayMs: one("drain-delay", SECONDS) ?? 0,
+    messageBytes: one("message-bytes", MESSAGE_BYTES) ?? DEFAULTS.messageBytes,
+    open: given.has("open"),
+  };
+  checkTogether(settings);
+  return settings;
+}
+
+function read<Value>(flag: string, parser: Parser<Value>, text: string): Value {
+  const value = parser.read(text);
+  if (value === undefined) throw new BadSetting(`--${flag}`, text, parser.allowed);
+  return value;
+}
+
+function checkTogether({ host, open, channel, workers }: StartSettings): void {
+  if (!isLoopback(host) && !open) {
+    throw new BadSetting(
+      "--host",
+      host,
+      "127.0.0.1 and its like; others can reach this one, and with --open anyone may connect, join and publish",
+    );
+  }
+  if (channel === "memory" && workers > 1) {
+    throw new BadSetting("--channel", channel, `hub; memory only with --workers 1, for ${workers} workers would not hear each other`);
+  }
+}

@@ -1,0 +1,38 @@
+// What the process of a hub does: it listens, and stays until the workers are gone.
+import type { ChannelServer } from "../hub/channel-server.ts";
+import { explain } from "./cannot-start.ts";
+import type { Part } from "./child.ts";
+
+/** If the primary dies, workers have this long to say goodbye through the hub; design §3.1 allows 2 s for all. */
+export const HUB_LINGERS_MS = 1_500;
+
+export class HubPart implements Part {
+  readonly #server: ChannelServer;
+  readonly #closed: () => void;
+
+  /** @param closed called when it is closed. */
+  constructor(server: ChannelServer, closed: () => void = () => {}) {
+    this.#server = server;
+    this.#closed = closed;
+  }
+
+  async start(): Promise<{ readonly listen: string }> {
+    const { address } = this.#server;
+    try {
+      await this.#server.listen();
+    } catch (thrown) {
+      throw "path" in address ? thrown : explain(thrown, address.host, address.port);
+    }
+    const at = this.#server.address;
+    return { listen: "path" in at ? `unix:${at.path}` : `tcp://${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}` };
+  }
+
+  drain(): Promise<void> {
+    return this.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#server.close();
+    this.#closed();
+  }
+}
