@@ -44,10 +44,13 @@ export class MemoryBus {
     // A record that is published while another is handed out waits, or adapters would see the two in different orders.
     if (this.#delivering) return receivers;
     this.#delivering = true;
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
-      for (const adapter of [...(this.#topics.get(next.topic) ?? [])]) adapter.receive(next.topic, next.record);
+    try {
+      for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+        for (const adapter of [...(this.#topics.get(next.topic) ?? [])]) adapter.receive(next.topic, next.record);
+      }
+    } finally {
+      this.#delivering = false;
     }
-    this.#delivering = false;
     return receivers;
   }
 

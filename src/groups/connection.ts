@@ -33,7 +33,7 @@ export interface ConnectionEvents {
 /** Why a delivery needs a second look, once everybody else has got the message. */
 export type Trouble = { readonly kind: "slow" | "overflow" } | { readonly kind: "failed"; readonly error: Error };
 
-/** A peer that reads nothing any more has this long to answer a close frame: it stands behind a megabyte. */
+/** A peer that reads nothing any more has this long to answer a close frame: it stands behind a megabyte. So has a cut socket to say so. */
 const CLOSE_SLOW_WITHIN_MS = 1_000;
 
 const SLOW: Trouble = Object.freeze({ kind: "slow" });
@@ -183,6 +183,9 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.#phase === "closed") return;
     this.#terminated = true;
     this.#phase = "closing";
+    // A socket that says nothing of its end is not waited for.
+    this.#cancelForce?.();
+    this.#cancelForce = this.#clock.after(CLOSE_SLOW_WITHIN_MS, () => this.#closed(1006, ""));
     this.#carrier.terminate();
   }
 
@@ -213,8 +216,10 @@ export class Connection extends Emitter<ConnectionEvents> {
    * Joins a group beside those that it is in. A barrier: once it resolves, no later publish anywhere is missed.
    * Joining twice changes nothing.
    *
-   * Rejects with `bad_group`, `no_manager`, `forbidden` (refused), `limit` (128 groups), `closed`, or `unavailable`: the channel
-   * has been down for 5 s; the join is undone.
+   * Rejects with `bad_group`, `forbidden` (refused), `limit` (128 groups), `closed`, or `unavailable`: the channel has been down for
+   * 5 s; the join is undone.
+   *
+   * @throws GroupcastError `no_manager`
    */
   join(name: string): Promise<ConnectionGroup> {
     return this.#managed().join(this, name);

@@ -384,4 +384,22 @@ describe("terminating", () => {
     await closed;
     expect(clock.timers).toBe(0);
   });
+
+  it("ends by itself when a socket that was cut says nothing of it", async () => {
+    const clock = new FakeClock();
+    const groups = new GroupManager({ clock });
+    const socket = new FakeSocket();
+    socket.terminate = () => {};
+    const connection = new Connection("mute", "default", socket);
+    groups.adopt(connection);
+    const closes: number[] = [];
+    connection.on("close", (code) => closes.push(code));
+    connection.terminate();
+    await clock.advanceAsync(999);
+    expect(connection.closed).toBe(false);
+    await clock.advanceAsync(1);
+    expect([connection.closed, closes]).toEqual([true, [1006]]);
+    socket.hangUp();
+    expect(closes).toEqual([1006]);
+  });
 });
