@@ -9,6 +9,8 @@ export const DEFAULTS = Object.freeze({
   messageBytes: 64 * 1024,
   /** Fragments in one message of a client; more: 1008. CVE-2026-48779 is a flood of tiny ones. */
   messageFragments: 64,
+  /** Pings of a client that may wait for their pong; more ends it without a close frame. The default of `ws`. */
+  pongsPending: 60,
   /** Groups of one connection. Centrifugo's figure. */
   groupsPerConnection: 128,
   /** Commands of one connection that may be unanswered; then its socket is not read. Four full reads of small commands. */

@@ -43,7 +43,7 @@ export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof
   emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): boolean {
     const listeners = this.#listeners?.get(event);
     if (listeners === undefined) {
-      if (event === "error") this.unheard(args[0] as Error);
+      if (event === "error") this.#log(args[0] as Error);
       return false;
     }
     for (const registration of listeners) {
@@ -79,9 +79,17 @@ export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof
     else this.#listeners?.set(event, left);
   }
 
+  #log(error: Error): void {
+    try {
+      this.unheard(error);
+    } catch {
+      // A logger that throws has nowhere to say so.
+    }
+  }
+
   #failed(event: keyof Events, thrown: unknown): void {
     const error = asError(thrown);
-    if (event === "error") this.unheard(error);
+    if (event === "error") this.#log(error);
     else this.emit("error", ...([error] as Events["error"]));
   }
 }

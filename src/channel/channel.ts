@@ -48,6 +48,7 @@ export class Channel {
   #sendingSoon = false;
   #watcher: ChannelWatcher | undefined;
   #isUp = false;
+  #upAgain: Deferred<void> | undefined;
   #stopped = false;
 
   constructor(adapter: Adapter, options: ChannelOptions = {}) {
@@ -60,8 +61,15 @@ export class Channel {
     return this.#isUp;
   }
 
+  /** @internal Undefined: the link works. Else resolves when it does, and everything is heard again. */
+  get up(): Promise<void> | undefined {
+    if (this.#isUp) return undefined;
+    this.#upAgain ??= deferred();
+    return this.#upAgain.promise;
+  }
+
   /**
-   * Begins to connect.
+   * @internal Begins to connect.
    *
    * @throws GroupcastError `bad_option`: it belongs to a manager already.
    */
@@ -76,7 +84,7 @@ export class Channel {
     });
   }
 
-  /** Hears a topic from now on. Several may hear the same. */
+  /** @internal Hears a topic from now on. Several may hear the same. */
   hear(topic: string, hearer: Hearer): Hearing {
     let ear = this.#ears.get(topic);
     if (ear === undefined) this.#ears.set(topic, (ear = this.#listen(topic)));
@@ -85,7 +93,7 @@ export class Channel {
   }
 
   /**
-   * Sends a message to everybody who hears the topic, this process included. Resolves when the channel has accepted it.
+   * @internal Sends a message to everybody who hears the topic, this process included. Resolves when the channel has accepted it.
    * While this process' own hearing of the topic is pending, it waits for that.
    *
    * Rejects with `unavailable`: nothing was sent, because the link has been down for 5 s or too much waits for it already;
@@ -102,12 +110,12 @@ export class Channel {
     return outgoing.accepted.promise;
   }
 
-  /** Says how many members of a topic this process has. */
+  /** @internal Says how many members of a topic this process has. */
   report(topic: string, members: number): void {
     if (canCount(this.#adapter)) this.#adapter.report(topic, members);
   }
 
-  /** Members of a topic in all processes. Rejects with `unavailable` or `unknown_outcome`. */
+  /** @internal Members of a topic in all processes. Rejects with `unavailable` or `unknown_outcome`. */
   count(topic: string): Promise<number> {
     if (canCount(this.#adapter)) return quiet(this.#adapter.count(topic));
     return quiet(Promise.reject(new GroupcastError("bad_option", "this channel cannot count")));
@@ -117,6 +125,7 @@ export class Channel {
   async stop(): Promise<void> {
     this.#isUp = false;
     this.#stopped = true;
+    this.#upAgain?.reject(stopped());
     for (const [topic, outgoing] of [...this.#outgoing]) this.#drop(topic, outgoing, stopped());
     this.#ears.clear();
     await this.#adapter.stop();
@@ -215,6 +224,8 @@ export class Channel {
 
   #up(): void {
     this.#isUp = true;
+    this.#upAgain?.resolve();
+    this.#upAgain = undefined;
     this.#watcher?.up();
     this.#sendSoon();
   }

@@ -10,14 +10,16 @@ import { makeLogger } from "./log.ts";
 /** What the hub is told. */
 export interface HubSettings {
   readonly path: string;
+  /** How many workers an earlier hub had: they are waited for. */
+  readonly linksExpected: number;
 }
 
 const role = takeRole();
 if (role === undefined) throw new Error("this file is run by `groupcast start`");
-const { path } = role.settings as HubSettings;
+const { path, linksExpected } = role.settings as HubSettings;
 const logger = makeLogger("hub");
 // A primary that is gone cannot tidy up; one that is there may start the next hub in this folder.
-const tidy = (): void => {
+process.once("exit", () => {
   if (!process.connected) rmSync(dirname(path), { recursive: true, force: true });
-};
-await play(new HubPart(new ChannelServer(`unix:${path}`, 0, { logger }), tidy), { logger, lingerMs: HUB_LINGERS_MS });
+});
+await play(new HubPart(new ChannelServer(`unix:${path}`, 0, { logger, linksExpected })), { logger, lingerMs: HUB_LINGERS_MS });

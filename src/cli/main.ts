@@ -8,7 +8,7 @@ import { type Given, OPTIONS, readSettings } from "./options.ts";
 import { BadSetting } from "./parsers.ts";
 
 const START_NOTES = `
-Durations are seconds (6, 0.5) or carry a unit (6s, 500ms, 1m); sizes are bytes or carry one (64KiB, 1MiB).
+Durations are seconds (6, 0.5) or carry a unit (6s, 500ms, 1m); sizes are bytes or carry one (64KiB, 0.5MiB).
 Lists are separated by commas, and an option may be given more than once.
 
 Exit codes: 0 done, 1 failure, 2 usage, 69 the port is taken, 78 a setting is not allowed.`;

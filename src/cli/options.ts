@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { isLoopback } from "../server/admission.ts";
 import { DEFAULTS } from "../base/defaults.ts";
+import { PUBLISH_BYTES_MAX } from "../groups/message.ts";
 import { BadSetting, bytes, host, hostName, namespace, oneOf, origin, type Parser, prefix, rate, seconds, whole } from "./parsers.ts";
 
 /** What `start` runs with, all of it checked. */
@@ -36,8 +37,6 @@ const WORKERS_MAX = 1_024;
 const RATE_MAX = 100_000;
 /** Nobody waits longer than an hour for a drain. */
 const SECONDS_MAX = 3_600;
-/** A member who is not reading at this moment can be sent no more. */
-const MESSAGE_BYTES_MAX = DEFAULTS.queueBytes;
 /** Entries of one list. */
 const LIST_MAX = 1_000;
 
@@ -46,7 +45,8 @@ const WORKERS = whole(1, WORKERS_MAX);
 const CHANNEL = oneOf("hub", "memory");
 const RATE = rate(RATE_MAX);
 const SECONDS = seconds(SECONDS_MAX);
-const MESSAGE_BYTES = bytes(1, MESSAGE_BYTES_MAX);
+// More than a channel carries would only be refused later.
+const MESSAGE_BYTES = bytes(1, PUBLISH_BYTES_MAX);
 
 /** In the order in which the help shows them. */
 export const OPTIONS: readonly Entry[] = [

@@ -59,7 +59,7 @@ const BYTES: Readonly<Record<string, number>> = { "": 1, B: 1, KiB: 1024, MiB: 1
 /** A size: plain bytes, or with a unit. */
 export function bytes(min: number, max: number): Parser<number> {
   return {
-    allowed: `bytes from ${min} to ${max}, such as 65536, 64KiB or 1MiB`,
+    allowed: `bytes from ${min} to ${max}, such as 65536, 64KiB or 0.5MiB`,
     read(text) {
       const [, digits = "", unit = ""] = /^([\d.]+)(B|KiB|MiB|GiB)?$/.exec(text) ?? [];
       const value = (decimal(digits) ?? NaN) * (BYTES[unit] ?? NaN);

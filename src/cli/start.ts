@@ -14,6 +14,7 @@ import type { WorkerSettings } from "./worker-process.ts";
 
 /** Runs the server until it is told to stop. Resolves when none of its processes is left. */
 export async function start(settings: StartSettings): Promise<Ending> {
+  const forks = new WorkerForks();
   const folder = settings.channel === "hub" ? makePrivateFolder() : undefined;
   const hubPath = folder === undefined ? undefined : join(folder, "hub.sock");
   const tidy = (): void => {
@@ -22,7 +23,6 @@ export async function start(settings: StartSettings): Promise<Ending> {
   process.once("exit", tidy); // also after an error of our own
   if (hubPath !== undefined) toPath(hubPath); // refuses one that is too long for a socket
   const { host, port, workers, drainPerSecond, drainDeadlineMs, drainDelayMs } = settings;
-  const forks = new WorkerForks();
   const shared = new SharedPort(host, port);
   const workerSettings: WorkerSettings = { ...settings, hubPath };
   const row: Row = {
@@ -33,7 +33,7 @@ export async function start(settings: StartSettings): Promise<Ending> {
     moved: shared.moved,
   };
   const primary = new Primary({
-    hubs: hubPath === undefined ? [] : [hubRow({ path: hubPath })],
+    hubs: hubPath === undefined ? [] : [hubRow(hubPath, workers)],
     workers: [row],
     drainPerSecond,
     drainDeadlineMs,
@@ -46,8 +46,17 @@ export async function start(settings: StartSettings): Promise<Ending> {
   return ending;
 }
 
-function hubRow(settings: HubSettings): Row {
-  return { name: "hub", processes: 1, fork: () => forkHub({ file: fileOf("hub-process") }, { kind: "hub", index: 0, port: 0, settings }) };
+function hubRow(path: string, workers: number): Row {
+  let linksExpected = 0; // nobody has heard anything when the first one starts
+  return {
+    name: "hub",
+    processes: 1,
+    fork: () => {
+      const settings: HubSettings = { path, linksExpected };
+      linksExpected = workers;
+      return forkHub({ file: fileOf("hub-process") }, { kind: "hub", index: 0, port: 0, settings });
+    },
+  };
 }
 
 // Only its owner may enter it (mkdtemp: 0700), and nobody else's server meets it there.

@@ -36,6 +36,9 @@ export type Trouble = { readonly kind: "slow" | "overflow" } | { readonly kind: 
 /** A peer that reads nothing any more has this long to answer a close frame: it stands behind a megabyte. So has a cut socket to say so. */
 const CLOSE_SLOW_WITHIN_MS = 1_000;
 
+/** Even within one turn no more than this is queued for one peer: a loop that sends until it is told not to must end. */
+const QUEUE_BYTES_EVER = 16 * DEFAULTS.queueBytes;
+
 const SLOW: Trouble = Object.freeze({ kind: "slow" });
 const OVERFLOW: Trouble = Object.freeze({ kind: "overflow" });
 const NO_GROUPS: ReadonlyMap<string, ConnectionGroup> = new Map();
@@ -49,7 +52,7 @@ type Phase = "connecting" | "open" | "closing" | "closed";
  * `groups.adopt(connection)` gives it one: before that `setGroup` and `join` throw `no_manager`.
  */
 export class Connection extends Emitter<ConnectionEvents> {
-  /** Unique within {@link namespace}. */
+  /** Unique within {@link namespace}; 1 to 200 bytes without control characters. */
   readonly id: string;
   /** The fixed wall that ids, groups and broadcasts never cross. */
   readonly namespace: string;
@@ -75,17 +78,17 @@ export class Connection extends Emitter<ConnectionEvents> {
   #waitedBytes = 0;
   #measuring = false;
   #alive = true;
+  #paused = false;
+  #takenAtPing = 0;
   /** @internal Which of the heartbeat's slots it is in; -1: none. */
   heartbeatSlot = -1;
 
   /**
-   * @throws GroupcastError `bad_group`: the namespace is no name; `bad_option`: an empty id, or no socket.
+   * @throws GroupcastError `bad_group`: the namespace is no name; `bad_option`: the id is none (it follows the same rule), or no socket.
    */
   constructor(id: string, namespace: string, socket: SocketLike) {
     super();
-    if (typeof id !== "string" || id === "")
-      throw new GroupcastError("bad_option", "a connection id is a string of at least one character");
-    this.id = id;
+    this.id = checkName(id, "connection id");
     this.namespace = checkName(namespace, "namespace");
     this.#carrier = carry(socket, {
       opened: () => this.#opened(),
@@ -323,7 +326,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   deliver(batch: Batch): Trouble | undefined {
     if (this.#phase !== "open" || !this.#carrier.open) return undefined;
     if (this.#slow) {
-      if (Math.min(this.#waitedBytes, this.#carrier.queuedBytes) > DEFAULTS.queueBytes) return OVERFLOW;
+      const { queuedBytes } = this.#carrier;
+      if (Math.min(this.#waitedBytes, queuedBytes) > DEFAULTS.queueBytes || queuedBytes > QUEUE_BYTES_EVER) return OVERFLOW;
       this.#measure(batch.frames.length);
     }
     try {
@@ -347,7 +351,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.closed) return;
     switch (trouble.kind) {
       case "slow":
-        this.emit("slow");
+        if (this.#slow) this.emit("slow"); // it may have drained since
         return;
       case "overflow":
         void this.#close({ code: CLOSE.slow, reason: "slow" }, CLOSE_SLOW_WITHIN_MS);
@@ -376,14 +380,19 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** @internal Sends a ping that {@link answered} will tell of. False: this socket cannot. */
   ping(): boolean {
     if (this.#carrier.ping === undefined) return false;
-    this.#alive = false;
+    // Whoever is not read cannot be heard.
+    this.#alive = this.#paused;
+    this.#takenAtPing = this.#carrier.takenBytes;
     this.#carrier.ping();
     return true;
   }
 
-  /** @internal True unless nothing has arrived since the last {@link ping}. */
+  /**
+   * @internal True unless nothing has arrived since the last {@link ping}. The ping of a slow peer stands behind its backlog: as long as
+   * the kernel gets rid of some of that, somebody is there.
+   */
   get answered(): boolean {
-    return this.#alive;
+    return this.#alive || (this.#slow && this.#carrier.takenBytes > this.#takenAtPing);
   }
 
   /** @internal Closes a peer that no ping reaches: a close frame in case it listens, and the end in any case. */
@@ -394,11 +403,14 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** @internal */
   pauseReading(): void {
+    this.#paused = true;
     this.#carrier.pause();
   }
 
   /** @internal */
   resumeReading(): void {
+    this.#paused = false;
+    this.#alive = true; // its answer may lie in what was not read
     this.#carrier.resume();
   }
 

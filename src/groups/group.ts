@@ -81,7 +81,7 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   }
 
   /**
-   * Resolves when this process hears the group: from then on no publish anywhere is missed. Rejects with `closed` if the group is
+   * Resolves when this process hears the group: from then on no publish anywhere is missed while the channel stays up. Rejects with `closed` if the group is
    * destroyed before, and with the channel's own error if it will not have the group (`limit`).
    */
   get ready(): Promise<void> {

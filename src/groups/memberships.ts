@@ -31,6 +31,8 @@ export interface MembershipsHost extends GroupRoad {
   authorize(connection: Connection, name: string, action: Action): Verdict | Promise<Verdict>;
   /** A new group object, or null: refused. May throw. */
   createGroup(name: string, namespace: string, connection: Connection): ConnectionGroup | null;
+  /** Undefined: what this process hears, it hears now. Else resolves when it does again. */
+  up(): Promise<void> | undefined;
   /** Begins to hear a group; resolves when it does. */
   hear(group: ConnectionGroup): Promise<void>;
   /** Ends it. */
@@ -173,7 +175,9 @@ export class Memberships {
       if (group === undefined) throw new GroupcastError("closed", `connection ${connection.id} was closed while it joined`);
     }
     try {
-      await within(this.clock, this.#host.joinWithinMs, group.ready, () => new GroupcastError("unavailable"));
+      // A group that was heard before the channel went down is not heard now.
+      const heard = Promise.all([group.ready, this.#host.up()]);
+      await within(this.clock, this.#host.joinWithinMs, heard, () => new GroupcastError("unavailable"));
     } catch (error) {
       // What setGroup has claimed meanwhile stays: that needs no channel.
       if (isNew && connection.getGroup() !== group) this.#leave(connection, group);

@@ -8,7 +8,18 @@ import type { AdapterEvents, CountingAdapter, Receipt } from "../channel/adapter
 import { Turn } from "../groups/turn.ts";
 import { MessageRecord } from "../wire/record.ts";
 import { Dial, type Target, type TargetOptions, toTarget } from "./dial.ts";
-import { encodeTopicHead, FRAME, FRAME_BYTES_MAX, readMembers, readReceivers, refOf, topicEnd, topicOf, typeOf } from "./frames.ts";
+import {
+  encodeTopicHead,
+  FRAME,
+  FRAME_BYTES_MAX,
+  readMembers,
+  readReceivers,
+  refOf,
+  RESTORED,
+  topicEnd,
+  topicOf,
+  typeOf,
+} from "./frames.ts";
 import type { Link } from "./link.ts";
 import { checkTopic, Wishes } from "./wishes.ts";
 
@@ -176,6 +187,7 @@ export class HubAdapter implements CountingAdapter {
     const link = this.#link;
     if (this.#isUp || link === undefined) return;
     if (ref !== this.#restoredWith) return this.#restoreNext(link);
+    link.push(RESTORED);
     this.#isUp = true;
     this.#attempts = 0;
     this.#told = undefined;

@@ -2,7 +2,7 @@
 import { type Clock, systemClock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
-import { type Deferred, deferred, quiet } from "../base/promises.ts";
+import { type Deferred, deferred, isPromiseLike, quiet } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
 import { Channel, type Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
@@ -196,7 +196,14 @@ export class ChannelClient {
 
   #receive(event: string, record: MessageRecord): void {
     for (const message of record.messages()) {
-      const data = decode(message);
+      let data: unknown;
+      try {
+        data = decode(message);
+      } catch (thrown) {
+        // What another process has sent is not trusted, and costs only itself.
+        this.#logger.error({ err: asError(thrown) }, `an event ${JSON.stringify(event)} came that is not JSON`);
+        continue;
+      }
       for (const listener of this.#ears.get(event)?.listeners ?? []) this.#tell(event, listener, data);
     }
   }
@@ -208,7 +215,7 @@ export class ChannelClient {
     };
     try {
       const result = listener(data);
-      if (result instanceof Promise) result.catch(failed);
+      if (isPromiseLike(result)) result.then(undefined, failed);
     } catch (thrown) {
       failed(thrown);
     }

@@ -12,6 +12,7 @@ import { SECRET_LENGTH_MIN, secretOf } from "./handshake.ts";
 import { HubLink, type HubLinkHost } from "./hub-link.ts";
 import { PING_EVERY_MS, WAITING_BYTES_MAX } from "./link.ts";
 import { listenAt } from "./listen.ts";
+import { RollCall } from "./roll-call.ts";
 
 /** Processes of one machine, and of some more; each needs one link, and one more for its ChannelClient. */
 const LINKS_MAX = 1_024;
@@ -34,6 +35,8 @@ export interface ChannelServerOptions {
   readonly logger?: Logger | undefined;
   /** For tests. */
   readonly clock?: Clock | undefined;
+  /** @internal Links that an earlier one had: nothing is forwarded before so many are back, or 1.5 s have passed. */
+  readonly linksExpected?: number | undefined;
 }
 
 /** What a {@link ChannelServer} has seen since it was made. */
@@ -165,6 +168,7 @@ export class ChannelServer {
       turn: new Turn(this.#clock),
       secret,
       waitingBytesMax,
+      rollCall: new RollCall(this.#clock, this.#options.linksExpected ?? 0),
       welcome: (link, prefix) => {
         if (this.#links.size >= linksMax) return undefined;
         this.#strangers.delete(link);

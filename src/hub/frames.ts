@@ -12,6 +12,7 @@
 //   message      ref u32 · topic · record                        hub → process: a publish frame, with another type and nothing else
 //   report       members u32 · topic, any number of times
 //   count        ref u32 · topic                                 → counted      ref u32 · members f64
+//   restored     nothing                                         process → hub: all that it heard on another link is subscribed to
 //
 // A topic is its length as u16 and then UTF-8. All numbers are big-endian.
 import { GroupcastError } from "../base/errors.ts";
@@ -32,6 +33,7 @@ export const FRAME = {
   report: 12,
   count: 13,
   counted: 14,
+  restored: 15,
 } as const;
 
 /** The most that a peer may announce before it has proved itself: several times a hello, and next to nothing to hold. */
@@ -189,6 +191,8 @@ export function readReport(frame: Buffer): [topic: string, members: number][] {
 
 /** The other side's sign of life. */
 export const PING: Buffer = head(FRAME.ping, 0);
+/** Everything is told; what comes now is new. */
+export const RESTORED: Buffer = head(FRAME.restored, 0);
 
 function head(type: number, bodyBytes: number): Buffer {
   const frame = Buffer.allocUnsafe(BODY_AT + bodyBytes);

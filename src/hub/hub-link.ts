@@ -2,7 +2,7 @@
 // unread. Must not know other links: what they have in common is the exchange.
 import type { Socket } from "node:net";
 import type { Cancel, Clock } from "../base/clock.ts";
-import { GroupcastError } from "../base/errors.ts";
+import { asError, GroupcastError } from "../base/errors.ts";
 import type { Turn } from "../groups/turn.ts";
 import type { Party, Seat } from "./exchange.ts";
 import {
@@ -32,6 +32,7 @@ import {
   REFUSED,
 } from "./handshake.ts";
 import { Link, type LinkEvents, tooSlow } from "./link.ts";
+import type { RollCall } from "./roll-call.ts";
 
 /** What a link needs from its hub. */
 export interface HubLinkHost {
@@ -39,6 +40,8 @@ export interface HubLinkHost {
   readonly turn: Turn;
   readonly secret: string;
   readonly waitingBytesMax: number;
+  /** Nothing is published before it is done. */
+  readonly rollCall: RollCall;
   /** A seat in the exchange of this prefix, or undefined: the hub has all the links that it may have. Told once. */
   welcome(link: HubLink, prefix: string): Seat | undefined;
   /** Told once, last. */
@@ -68,6 +71,8 @@ export class HubLink implements Party {
   #patience: "whole" | "going" | "gone" = "whole";
   #cancelPatience: Cancel | undefined;
   #holds = 0;
+  // From its first publish before the roll call is done: everything that it says, in order. What has been read already: two chunks.
+  #early: Buffer[] | undefined;
   /** Undefined: whoever is there has not proved itself. */
   #seat: Seat | undefined;
 
@@ -145,7 +150,24 @@ export class HubLink implements Party {
 
   #take(frame: Buffer): void {
     if (this.#seat === undefined) this.#greet(frame);
+    else if (this.#early !== undefined) this.#early.push(frame);
+    else if (typeOf(frame) === FRAME.publish && !this.#host.rollCall.isDone) this.#wait(frame, this.#seat);
     else this.#obey(frame, this.#seat);
+  }
+
+  #wait(frame: Buffer, seat: Seat): void {
+    this.#early = [frame];
+    const release = this.hold();
+    void this.#host.rollCall.done.then(() => {
+      const early = this.#early ?? [];
+      this.#early = undefined;
+      release();
+      try {
+        for (const one of early) this.#obey(one, seat);
+      } catch (thrown) {
+        this.cut(asError(thrown));
+      }
+    });
   }
 
   #greet(frame: Buffer): void {
@@ -182,6 +204,8 @@ export class HubLink implements Party {
         return;
       case FRAME.count:
         return this.#link.push(encodeCounted(refOf(frame), seat.count(topicOf(frame, topicEnd(frame), "latin1"))));
+      case FRAME.restored:
+        return this.#host.rollCall.present();
       case FRAME.ping:
         return; // that it came is all that it says
       default:
@@ -203,6 +227,7 @@ export class HubLink implements Party {
     this.#seat?.leave();
     this.#patience = "gone";
     this.#release();
+    if (this.#early !== undefined) this.#early = [];
     this.#host.ended(this, reason);
   }
 }

@@ -43,7 +43,7 @@ export class Admission {
     return {
       status: 421,
       text: "this server does not answer for that host",
-      log: `refused a request for host ${JSON.stringify(host)}: allow it with --allow-host ${name}`,
+      log: `refused a request for host ${JSON.stringify(host)}: allow it with --allow-host ${/^[\w.:[\]-]+$/.test(name) ? name : "HOST"}`,
     };
   }
 

@@ -5,7 +5,7 @@ import { GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet, within } from "../base/promises.ts";
 import type { Channel } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
-import type { Goodbye } from "../wire/close-codes.ts";
+import { CLOSE, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
 import { encodeFrame, readPayloads } from "../wire/frames.ts";
 import type { Message, MessageRecord } from "../wire/record.ts";
 
@@ -92,7 +92,7 @@ function readControl(frame: Uint8Array): Control | undefined {
     if (typeof id !== "number") return undefined;
     if (verb === "closed") return { do: verb, id };
     if (verb !== "close" || typeof code !== "number" || typeof reason !== "string" || typeof replyTo !== "string") return undefined;
-    return { do: verb, id, code, reason, replyTo };
+    return { do: verb, id, ...readCloseArguments([code, reason], CLOSE.normal), replyTo };
   } catch {
     return undefined;
   }

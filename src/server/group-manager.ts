@@ -221,6 +221,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         options.implementation === undefined
           ? new ConnectionGroup(name, namespace)
           : options.implementation.createGroup(name, namespace, connection),
+      up: () => this.#channel.up,
       hear: async (group) => {
         const hearing = this.#channel.hear(topicOf(group), (record) => {
           deliver(record, group, (frame) => this.#closing.obey(frame, (goodbye) => closeMembers(group, goodbye)));

@@ -16,6 +16,7 @@ import { Admission, isLoopback, type Refused } from "./admission.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager, type GroupManagerOptions } from "./group-manager.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
+import { listenForUpgrades } from "./upgrades.ts";
 import { WebSocketMiddleware, type WebSocketMiddlewareOptions } from "./middleware.ts";
 import { Page } from "./page.ts";
 import { PlainSession } from "./plain-session.ts";
@@ -64,7 +65,7 @@ export interface ListeningAt {
   readonly url: string;
 }
 
-/** Origins and hosts that were refused are logged once each, and no more than this many are remembered. */
+/** Origins and hosts that were refused are logged once each, as long as they are among the last so many. */
 const REFUSALS_LOGGED_MAX = 100;
 
 /**
@@ -84,6 +85,7 @@ export class GroupServer {
   readonly #refusalsLogged = new Set<string>();
   readonly #undo = new Set<() => void>();
   #http: Server | undefined;
+  #listening: Promise<ListeningAt> | undefined;
   #phase: "starting" | "ready" | "draining" | "closed" = "starting";
   #drain: Promise<DrainReport> | undefined;
 
@@ -129,10 +131,12 @@ export class GroupServer {
   /**
    * Listens on the host and port of the options. Resolves when connections are taken.
    *
-   * Rejects with `unavailable` if the address is taken or not there; `cause` is the system's own error.
+   * Rejects with `unavailable` if the address is taken or not there; `cause` is the system's own error; with `closed` if the server is
+   * closed meanwhile. A second call returns the same promise.
    */
   listen(): Promise<ListeningAt> {
-    return quiet(this.#listen());
+    this.#listening ??= quiet(this.#listen());
+    return this.#listening;
   }
 
   /**
@@ -141,14 +145,13 @@ export class GroupServer {
    */
   attach(server: Server, { path = "/" }: { readonly path?: string | undefined } = {}): () => void {
     const base = path.replace(/\/+$/, "");
-    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      // Somebody else's upgrades are left to them, if there is somebody.
-      if (this.#admission.namespaceOf(request, base) === undefined && server.listenerCount("upgrade") > 1) return;
-      this.#upgrade(request, socket, head, base, this.#options.allowHosts !== undefined);
-    };
-    server.on("upgrade", onUpgrade);
+    const stop = listenForUpgrades(
+      server,
+      (request) => this.#admission.namespaceOf(request, base) !== undefined,
+      (request, socket, head) => this.#upgrade(request, socket, head, base, this.#options.allowHosts !== undefined),
+    );
     const undo = (): void => {
-      server.off("upgrade", onUpgrade);
+      stop();
       this.#undo.delete(undo);
     };
     this.#undo.add(undo);
@@ -180,6 +183,7 @@ export class GroupServer {
   }
 
   async #listen(): Promise<ListeningAt> {
+    if (this.#phase === "closed") throw closedServer();
     const { host = DEFAULTS.host, port = DEFAULTS.port } = this.#options;
     const page = new Page(() => this.#unready());
     const http = createServer(
@@ -201,6 +205,10 @@ export class GroupServer {
     http.listen(port, host, () => listening.resolve());
     await listening.promise;
     http.on("error", (error) => this.#logger.error({ err: error }, error.message));
+    if (this.#isClosed()) {
+      await this.#stopListening();
+      throw closedServer();
+    }
     this.#phase = "ready";
     const bound = (http.address() as AddressInfo).port;
     return { host, port: bound, url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}/` };
@@ -228,9 +236,16 @@ export class GroupServer {
 
   #refused({ log }: Refused): void {
     this.#counters.upgradesRefused++;
-    if (log === undefined || this.#refusalsLogged.has(log) || this.#refusalsLogged.size >= REFUSALS_LOGGED_MAX) return;
+    if (log === undefined || this.#refusalsLogged.has(log)) return;
+    const [oldest] = this.#refusalsLogged;
+    if (oldest !== undefined && this.#refusalsLogged.size >= REFUSALS_LOGGED_MAX) this.#refusalsLogged.delete(oldest);
     this.#refusalsLogged.add(log);
     this.#logger.warn({}, log);
+  }
+
+  // Asked anew after a wait: somebody may have closed it.
+  #isClosed(): boolean {
+    return this.#phase === "closed";
   }
 
   #unready(): string | undefined {
@@ -255,6 +270,10 @@ export class GroupServer {
     if (http?.listening !== true) return Promise.resolve();
     return new Promise((resolve) => http.close(() => resolve()));
   }
+}
+
+function closedServer(): GroupcastError {
+  return new GroupcastError("closed", "this server is closed");
 }
 
 // Sessions (`groupcast.v1`) are not spoken yet, and a browser takes an unanswered offer for a failure.

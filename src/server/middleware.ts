@@ -15,6 +15,7 @@ import { CLOSE } from "../wire/close-codes.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager } from "./group-manager.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
+import { listenForUpgrades } from "./upgrades.ts";
 
 /** What listeners of a {@link WebSocketMiddleware} are given. */
 export interface WebSocketMiddlewareEvents {
@@ -86,8 +87,8 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
     });
     this.groups = groups ?? new GroupManager({ clock, logger: this.#logger, random: this.#random });
     this.pool = new ConnectionsPool({ groups: this.groups, duplicates: options.duplicates });
-    // `closeTimeout` is not in the types of `ws` yet.
-    const engineOptions: ServerOptions & { closeTimeout: number } = {
+    // Two of them are not in the types of `ws` yet.
+    const engineOptions: ServerOptions & { closeTimeout: number; maxPendingAutoPongs: number } = {
       noServer: true,
       clientTracking: false, // the pool does that
       perMessageDeflate: false, // 200 KB a connection, and a way to send bombs
@@ -95,6 +96,7 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
       maxFragments: DEFAULTS.messageFragments,
       maxBufferedChunks: DEFAULTS.messageFragments * 4,
       closeTimeout: DEFAULTS.closeWithinMs,
+      maxPendingAutoPongs: DEFAULTS.pongsPending,
       handleProtocols: (offered, request) => options.handleProtocols?.(offered, request) ?? false,
     };
     this.#engine = new WebSocketServer(engineOptions);
@@ -105,13 +107,13 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
    * with 404 if nobody else listens for upgrades on that server. Returns its undo.
    */
   attach(server: Server, { path }: { readonly path?: string | undefined } = {}): () => void {
-    const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-      if (path === undefined || pathOf(request) === path) this.handleUpgrade(request, socket, head);
-      else if (server.listenerCount("upgrade") === 1) refuseUpgrade(socket, { status: 404, text: "no WebSocket here" });
-    };
-    server.on("upgrade", onUpgrade);
+    const undo = listenForUpgrades(
+      server,
+      (request) => path === undefined || pathOf(request) === path,
+      (request, socket, head) => this.handleUpgrade(request, socket, head),
+    );
     const detach = (): void => {
-      server.off("upgrade", onUpgrade);
+      undo();
       this.#detach.delete(detach);
     };
     this.#detach.add(detach);
@@ -154,6 +156,7 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
    * @throws GroupcastError `id_conflict`, `draining`, `closed`, `bad_group` (no such namespace); the socket is left as it is.
    */
   accept(socket: SocketLike, info: AcceptInfo = {}): Connection {
+    if (this.#closed) throw new GroupcastError("closed", "this middleware is closed");
     const id = info.id ?? this.#random.id();
     const namespace = info.namespace ?? DEFAULTS.namespace;
     const connection = this.#options.createConnection?.(id, namespace, socket) ?? new Connection(id, namespace, socket);

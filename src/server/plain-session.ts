@@ -23,6 +23,11 @@ type Facts = Readonly<Record<string, unknown>>;
 /** A command whose answer is due; `text` once it is known, null for none. */
 type Answer = { text: string | null | undefined };
 
+/**
+ * Characters of one client's messages that may be unanswered for; with more its socket is not read. All connections of a process share
+ * one way to the others, which refuses everybody at 8 MiB: one client must not fill it.
+ */
+const PENDING_LENGTH_MAX = 256 * 1024;
 const NO_FACTS: Facts = Object.freeze({});
 const fromUtf8 = new TextDecoder();
 
@@ -31,6 +36,8 @@ export class PlainSession {
   readonly #options: PlainSessionOptions;
   // Commands behind a join, or behind an authorize that takes its time.
   #waiting: (Command | Refusal)[] = [];
+  // Characters of messages that are not answered for, behind a join or on their way.
+  #pendingLength = 0;
   #held = false;
   // Answers in the order of their commands; the first is always one that is not known yet.
   #answers: Answer[] = [];
@@ -50,6 +57,7 @@ export class PlainSession {
     this.#options.counters.commands++;
     // A command in a binary frame is taken like text.
     const command = readCommand(typeof data === "string" ? data : fromUtf8.decode(data));
+    this.#pendingLength += lengthOf(command);
     if (this.#held) this.#waiting.push(command);
     else this.#run(command);
     this.#throttle();
@@ -128,6 +136,7 @@ export class PlainSession {
       if (command.id === undefined) counters.commandsIgnored++;
       else counters.commandsFailed++;
     }
+    this.#pendingLength -= lengthOf(command);
     answer.text = command.id === undefined ? null : this.#encode(command.id, error, facts);
     while (this.#answers[0]?.text !== undefined) {
       const text = this.#answers.shift()?.text;
@@ -145,12 +154,17 @@ export class PlainSession {
 
   #throttle(): void {
     const pending = this.#waiting.length + this.#answers.length;
-    if (!this.#paused && pending >= this.#options.commandsPending) {
+    const isFull = pending >= this.#options.commandsPending || this.#pendingLength >= PENDING_LENGTH_MAX;
+    if (!this.#paused && isFull) {
       this.#paused = true;
       this.#connection.pauseReading();
-    } else if (this.#paused && pending < this.#options.commandsPending / 2) {
+    } else if (this.#paused && pending < this.#options.commandsPending / 2 && this.#pendingLength < PENDING_LENGTH_MAX / 2) {
       this.#paused = false;
       this.#connection.resumeReading();
     }
   }
+}
+
+function lengthOf(command: Command | Refusal): number {
+  return command.cmd === "send_to_group" ? command.text.length : 0;
 }

@@ -9,6 +9,7 @@ import { CLOSED, OPEN, sendOn } from "./socket.ts";
 interface Stream {
   readonly writableLength: number;
   readonly writableNeedDrain: boolean;
+  readonly bytesWritten?: number;
   write(bytes: Uint8Array): boolean;
   on(event: "drain", listener: () => void): unknown;
 }
@@ -46,6 +47,10 @@ export class NodeSocketCarrier implements Carrier {
 
   get queuedBytes(): number {
     return this.#socket.bufferedAmount;
+  }
+
+  get takenBytes(): number {
+    return this.#stream?.bytesWritten === undefined ? 0 : this.#stream.bytesWritten - this.#stream.writableLength;
   }
 
   write(batch: Batch): boolean {

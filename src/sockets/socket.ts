@@ -56,6 +56,8 @@ export interface Carrier {
   readonly open: boolean;
   /** Bytes that were written and that the kernel has not taken yet. */
   readonly queuedBytes: number;
+  /** Bytes that the kernel has taken so far; 0 from a socket that cannot tell. */
+  readonly takenBytes: number;
   /** Sends in order. True: the socket has a backlog now, and `drained` will be told when it is gone. May throw if the socket does. */
   write(batch: Batch): boolean;
   /** Begins the closing handshake. Never throws. */

@@ -40,6 +40,10 @@ export class WebSocketCarrier implements Carrier {
     return this.#socket.bufferedAmount;
   }
 
+  get takenBytes(): number {
+    return 0;
+  }
+
   write(batch: Batch): boolean {
     for (const payload of batch.payloads) sendOn(this.#socket, payload);
     return this.#watch.look();

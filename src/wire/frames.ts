@@ -69,10 +69,13 @@ export function readPayloads(frames: Uint8Array): Payload[] {
   return payloads;
 }
 
-/** Several runs of bytes as one; the only run is handed on uncopied. */
+/**
+ * Several runs of bytes as one. A single run is handed on uncopied, unless it is a small piece of a large buffer: in the backlog of
+ * a slow peer it would keep all of that in memory.
+ */
 export function concat(parts: readonly Uint8Array[], bytes: number): Uint8Array {
   const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return only;
+  if (parts.length === 1 && only !== undefined && only.length * 4 >= only.buffer.byteLength) return only;
   const whole = new Uint8Array(bytes);
   let at = 0;
   for (const part of parts) {

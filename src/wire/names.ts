@@ -5,14 +5,17 @@ import { GroupcastError } from "../base/errors.ts";
 export const NAME_BYTES_MAX = 200;
 
 /**
- * A group's or namespace's name: 1 to 200 bytes of text without control characters. `"0"` and `"__proto__"` are ordinary names.
+ * A group's or namespace's name, or a connection's id: 1 to 200 bytes of text without control characters. `"0"` and `"__proto__"` are ordinary names.
  *
- * @throws GroupcastError `bad_group`
+ * @throws GroupcastError `bad_group`; for a connection's id `bad_option`
  */
-export function checkName(name: unknown, what: "group" | "namespace" = "group"): string {
+export function checkName(name: unknown, what: "group" | "namespace" | "connection id" = "group"): string {
   if (typeof name === "string" && isName(name)) return name;
   const shown = typeof name === "string" ? JSON.stringify(name.slice(0, 40)) : typeof name;
-  throw new GroupcastError("bad_group", `a ${what} name is 1 to ${NAME_BYTES_MAX} bytes of text without control characters, not ${shown}`);
+  throw new GroupcastError(
+    what === "connection id" ? "bad_option" : "bad_group",
+    `a ${what === "connection id" ? what : `${what} name`} is 1 to ${NAME_BYTES_MAX} bytes of text without control characters, not ${shown}`,
+  );
 }
 
 // Control characters of ASCII and Latin-1. Lone surrogates have no UTF-8 form, so they could not keep their name on the way.

@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import cluster from "node:cluster";
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:net";
+import { GroupcastError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import { Handoffs } from "./handoffs.ts";
 import { type Role, roleEnvironment } from "./role.ts";
@@ -23,6 +24,11 @@ export function forkHub({ file, args = [], env }: Program, role: Role): ChildPro
 /** Runs programs as workers of the cluster: what one of them listens on, it shares with the others. */
 export class WorkerForks {
   readonly #handoffs = new Handoffs();
+
+  /** @throws GroupcastError `bad_option`: this process is a worker of somebody else's cluster. */
+  constructor() {
+    if (!cluster.isPrimary) throw new GroupcastError("bad_option", "groupcast makes its own cluster: do not run it as a worker of another");
+  }
 
   fork({ file, args = [], env }: Program, role: Role): ChildProcess {
     // The default, but for an environment variable that could change it.

@@ -8,12 +8,9 @@ export const HUB_LINGERS_MS = 1_500;
 
 export class HubPart implements Part {
   readonly #server: ChannelServer;
-  readonly #closed: () => void;
 
-  /** @param closed called when it is closed. */
-  constructor(server: ChannelServer, closed: () => void = () => {}) {
+  constructor(server: ChannelServer) {
     this.#server = server;
-    this.#closed = closed;
   }
 
   async start(): Promise<{ readonly listen: string }> {
@@ -31,8 +28,7 @@ export class HubPart implements Part {
     return this.close();
   }
 
-  async close(): Promise<void> {
-    await this.#server.close();
-    this.#closed();
+  close(): Promise<void> {
+    return this.#server.close();
   }
 }

@@ -1,6 +1,7 @@
 // One place in the plan: sees to it that one process lives there, until it is retired. Must not know what the process does.
 import type { ChildProcess } from "node:child_process";
 import type { Cancel, Clock } from "../base/clock.ts";
+import { asError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
 import { Backoff } from "./backoff.ts";
@@ -71,13 +72,10 @@ export class Place {
   async start(): Promise<void> {
     if (this.#farewell !== undefined || this.#forking || this.#child !== undefined) return;
     this.#forking = true;
-    try {
-      this.#watch(await this.#options.fork());
-    } catch (error) {
-      this.#ended(undefined, String(error), this.#options.clock.now()); // no processes or no memory left: later there may be
-    } finally {
-      this.#forking = false;
-    }
+    const child = await this.#fork();
+    this.#forking = false;
+    if (child instanceof Error) this.#ended(undefined, child.message, this.#options.clock.now());
+    else this.#watch(child);
   }
 
   /** Tells its process, if there is one. */
@@ -101,6 +99,15 @@ export class Place {
   /** Ends its process without a word. */
   kill(): void {
     this.#child?.kill("SIGKILL");
+  }
+
+  // No processes or no memory left: later there may be.
+  async #fork(): Promise<ChildProcess | Error> {
+    try {
+      return await this.#options.fork();
+    } catch (thrown) {
+      return asError(thrown);
+    }
   }
 
   #watch(child: ChildProcess): void {

@@ -1,5 +1,4 @@
 // Worker.runAll(): this process plays the part that it was given, or is the primary of all that the program declares.
-import cluster from "node:cluster";
 import { basename } from "node:path";
 import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
@@ -45,8 +44,6 @@ function partOf({ kind, index, port }: Role, workers: readonly Worker[]): Part {
 async function supervise(workers: readonly Worker[], started: () => void): Promise<void> {
   const [, file, word] = process.argv;
   if (file === undefined) throw new GroupcastError("bad_option", "Worker.runAll() runs its program again, so the program has to be a file");
-  if (!cluster.isPrimary)
-    throw new GroupcastError("bad_option", "Worker.runAll() makes its own cluster: do not run it as a worker of another");
   checkWord(word, basename(file));
   // Only the first process needs these.
   const [{ Primary }, { forkHub, makeSecret, SharedPort, WorkerForks }, { printTable }] = await Promise.all([

@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import { systemClock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
-import { deferred, within } from "../base/promises.ts";
+import { deferred, isPromiseLike, within } from "../base/promises.ts";
 import type { Connection } from "../groups/connection.ts";
 import type { Slots } from "../groups/pace.ts";
 import { DEFAULTS } from "../base/defaults.ts";
@@ -127,9 +127,11 @@ export class WorkerPart implements Part {
     };
     try {
       const result = call();
-      if (!(result instanceof Promise)) return;
-      this.#pending.add(result);
-      result.catch(failed).finally(() => this.#pending.delete(result));
+      if (!isPromiseLike(result)) return;
+      const done = Promise.resolve(result)
+        .then(undefined, failed)
+        .finally(() => this.#pending.delete(done));
+      this.#pending.add(done);
     } catch (thrown) {
       failed(thrown);
     }

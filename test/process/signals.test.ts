@@ -1,7 +1,7 @@
 // How a server stops: who is told when, how fast, and that nothing of it is left.
 import { afterEach, describe, expect, it } from "vitest";
 import type { Client } from "./client.ts";
-import { isAlive, MAIN, Program, until } from "./workers-harness.ts";
+import { MAIN, Program, until } from "./workers-harness.ts";
 
 const programs: Program[] = [];
 
@@ -124,10 +124,11 @@ describe("SIGTERM", () => {
   it("does not wait for a worker that died in the middle of the drain", async () => {
     const server = await start("--workers", "3", "--drain-rate", "5");
     const clients = await server.clients(15);
-    const pid = await server.workerOf(clients[0]!);
+    const pids = new Map(await Promise.all(clients.map(async (client) => [client, await server.workerOf(client)] as const)));
     server.kill("SIGTERM");
     await Promise.race(clients.map(({ closed }) => closed));
-    if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    const left = clients.find(({ socket }) => socket.readyState === 1);
+    process.kill(pids.get(left!)!, "SIGKILL");
     const codes = await Promise.all(clients.map(({ closed }) => closed.then(({ code }) => code)));
     expect(new Set(codes)).toEqual(new Set([1006, 1012]));
     expect(await server.exit).toEqual({ code: 0, signal: null });

@@ -115,6 +115,42 @@ describe("several workers on one port", () => {
     expect(isAlive(dead)).toBe(false);
   });
 
+  it("acknowledges no publish, after a hub was killed, that a member who stayed connected misses", async () => {
+    const server = await start("--workers", "3");
+    const members = await server.clients(9);
+    const publishers = await server.clients(3);
+    expect(new Set(await Promise.all(members.map((member) => server.workerOf(member)))).size).toBe(3);
+    for (const member of members) await member.ask({ cmd: "add_group", group_id: "g" });
+    const acknowledged: string[] = [];
+    for (let kill = 1; kill <= 3; kill++) {
+      const dead = server.hub!;
+      process.kill(dead, "SIGKILL");
+      let isOver = false;
+      const publishing = publishers.map(async (publisher, index) => {
+        for (let number = 1; !isOver; number++) {
+          const message = `${kill} ${index} ${number}`;
+          if ((await publisher.ask({ cmd: "send_to_group", group_id: "g", message }))["ok"] === true) acknowledged.push(message);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      });
+      await until("another hub", () => server.hub !== undefined && server.hub !== dead);
+      const enough = acknowledged.length + 500;
+      await until("many publishes through it", () => acknowledged.length >= enough);
+      isOver = true;
+      await Promise.all(publishing);
+      // Through the same hub: what it has acknowledged comes before this.
+      for (const [index, publisher] of publishers.entries()) {
+        await publisher.ask({ cmd: "send_to_group", group_id: "g", message: `end ${kill} ${index}` });
+        await Promise.all(members.map((member) => member.until((message) => message === `end ${kill} ${index}`)));
+      }
+    }
+    expect(acknowledged.length).toBeGreaterThan(1_000);
+    for (const { got } of members) {
+      const heard = new Set(got);
+      expect(acknowledged.filter((message) => !heard.has(message))).toEqual([]);
+    }
+  });
+
   it("lets two servers live on one machine", async () => {
     const [one, two] = await Promise.all([start("--workers", "2"), start("--workers", "2")]);
     const first = await membersInTwoWorkers(one, "g");
@@ -272,6 +308,13 @@ describe("exit codes", () => {
     expect(program.stderr).toMatch(/^groupcast: the path of a Unix socket has .*\n$/);
     expect(readdirSync(folder)).toEqual([]);
     rmSync(dirname(folder), { recursive: true });
+  });
+
+  it("78, with one line, as a worker of somebody else's cluster", async () => {
+    const program = new Program([MAIN, "start", "--port", "0", "--workers", "2"], { NODE_UNIQUE_ID: "3" });
+    programs.push(program);
+    expect((await program.exit).code).toBe(78);
+    expect(program.stderr).toMatch(/^groupcast: .*cluster.*\n$/);
   });
 
   it("69, with one line and no second try, when the port is taken", async () => {

@@ -1,16 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { Turn } from "../../../src/groups/turn.ts";
 import { Exchange } from "../../../src/hub/exchange.ts";
-import { encodeSubscribe, encodeTopicHead, FRAME, typeOf } from "../../../src/hub/frames.ts";
+import { encodeSubscribe, encodeTopicHead, encodeUnsubscribe, FRAME, RESTORED, typeOf } from "../../../src/hub/frames.ts";
 import { encodeHello, newNonce, readChallenge } from "../../../src/hub/handshake.ts";
 import { HubLink, type HubLinkHost } from "../../../src/hub/hub-link.ts";
+import { RollCall } from "../../../src/hub/roll-call.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import { Pipe } from "./pipe.ts";
 
 const LIMIT = 1_000_000;
 
 /** A hub without a network, and links that have proved themselves. */
-function hub(): { clock: FakeClock; ended: string[]; link: (...topics: string[]) => Pipe } {
+function hub(linksExpected = 0): { clock: FakeClock; ended: string[]; link: (...topics: string[]) => Pipe } {
   const clock = new FakeClock();
   const exchange = new Exchange(() => {});
   const ended: string[] = [];
@@ -20,6 +21,7 @@ function hub(): { clock: FakeClock; ended: string[]; link: (...topics: string[])
     turn: new Turn(clock),
     secret: "",
     waitingBytesMax: LIMIT,
+    rollCall: new RollCall(clock, linksExpected),
     welcome: (link) => exchange.seat(link),
     ended: (_, reason) => void ended.push(reason.message),
   };
@@ -152,3 +154,47 @@ it("a link forwards the bytes that it was given, with another type and nothing e
   expect(message.subarray(5)).toEqual(published.subarray(5));
   expect(message.subarray(0, 4)).toEqual(published.subarray(0, 4));
 });
+
+describe("a hub that was restarted", () => {
+  it("forwards nothing before everybody is back, and then everything in order", () => {
+    const { clock, link } = hub(2);
+    const early = link("t");
+    early.emit("data", RESTORED);
+    publish(early, "t", 10);
+    early.emit("data", encodeUnsubscribe(["t"]));
+    publish(early, "t", 20);
+    clock.endTurn();
+    expect(early.written).toEqual([]);
+
+    const late = link("t");
+    expect(early.written).toEqual([]);
+    late.emit("data", RESTORED);
+    return Promise.resolve().then(() => {
+      clock.endTurn();
+      const heard = (pipe: Pipe): number[] => types(pipe).filter((type) => type === FRAME.message);
+      expect(heard(late)).toHaveLength(2);
+      expect(heard(early)).toHaveLength(1); // it had given the topic up before the second
+      expect(types(early).filter((type) => type === FRAME.accepted)).toHaveLength(2);
+    });
+  });
+
+  it("does not wait for ever for who does not come back", async () => {
+    const { clock, link } = hub(3);
+    const only = link("t");
+    only.emit("data", RESTORED);
+    publish(only, "t", 10);
+    await clock.advanceAsync(1_499);
+    expect(types(only)).not.toContain(FRAME.message);
+    await clock.advanceAsync(1);
+    clock.endTurn();
+    expect(types(only)).toContain(FRAME.message);
+  });
+});
+
+/** The types of all frames that were written, pings left out. */
+function types(pipe: Pipe): number[] {
+  const all: number[] = [];
+  const bytes = Buffer.concat(pipe.written);
+  for (let at = 0; at < bytes.length; at += 4 + bytes.readUInt32BE(at)) all.push(bytes.readUInt8(at + 4));
+  return all.filter((type) => type !== FRAME.ping);
+}

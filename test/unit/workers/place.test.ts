@@ -149,6 +149,26 @@ describe("Place", () => {
     expect(log).toEqual(["said ask", "failed taken it is taken"]);
   });
 
+  it("can be retired while it says that no process can be made", async () => {
+    const gone: Promise<void>[] = [];
+    const place: Place = new Place({
+      name: "worker",
+      clock: new FakeClock(),
+      random: { id: () => "", unit: () => 0.5 },
+      fork: () => Promise.reject(new Error("EAGAIN")),
+      events: {
+        up: () => {},
+        failed: () => {},
+        said: () => {},
+        ended: () => {},
+        lost: () => void gone.push(place.retire({ do: "hurry" })),
+      },
+    });
+    await place.start();
+    expect(gone).toHaveLength(1);
+    await gone[0];
+  });
+
   it("tries again when no process can be made", async () => {
     const clock = new FakeClock();
     const log: string[] = [];
@@ -167,6 +187,8 @@ describe("Place", () => {
     await clock.advanceAsync(50);
     expect(tries).toBe(2);
     expect(log[0]).toMatch(/EAGAIN/);
+    await clock.advanceAsync(100);
+    expect(tries).toBe(3);
     await place.retire({ do: "hurry" });
   });
 });
