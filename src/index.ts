@@ -41,6 +41,7 @@ export {
   type WebSocketMiddlewareOptions,
 } from "./server/middleware.ts";
 export { GroupServer, type GroupServerOptions, type ListeningAt, type ServerDrainOptions } from "./server/group-server.ts";
-export { ChannelServer, type ChannelServerOptions } from "./hub/channel-server.ts";
-export { ChannelClient, type ChannelClientOptions } from "./hub/channel-client.ts";
+export type { HubAddress } from "./hub/address.ts";
+export { ChannelServer, type ChannelServerCounters, type ChannelServerOptions } from "./hub/channel-server.ts";
+export { ChannelClient, type ChannelClientOptions, type ChannelListener } from "./hub/channel-client.ts";
 export { Worker, type WorkerOptions } from "./workers/worker.ts";

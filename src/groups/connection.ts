@@ -73,6 +73,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #owners: { readonly fanout: Fanout; readonly closed: () => void }[] | undefined;
 
   #slow = false;
+  #toldSlow = false;
   // Of the backlog: what was written in this turn, and what was written before the last turn and is still there.
   #freshBytes = 0;
   #waitedBytes = 0;
@@ -81,7 +82,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #paused = false;
   #takenAtPing = 0;
   /** @internal Which of the heartbeat's slots it is in; -1: none. */
-  heartbeatSlot = -1;
+  $heartbeatSlot = -1;
 
   /**
    * @throws GroupcastError `bad_group`: the namespace is no name; `bad_option`: the id is none (it follows the same rule), or no socket.
@@ -134,10 +135,10 @@ export class Connection extends Emitter<ConnectionEvents> {
     }
     if (this.#phase !== "open") return false;
     this.#flush();
-    const trouble = this.deliver(Batch.of(data));
+    const trouble = this.$deliver(Batch.of(data));
     if (trouble === undefined) return this.#carrier.open;
     if (trouble === OVERFLOW) return false; // the caller is told, so nothing is lost in silence and the connection may stay
-    this.settle(trouble);
+    this.$settle(trouble);
     return trouble.kind === "slow";
   }
 
@@ -253,7 +254,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   // Everything that waits for the end of the turn goes first: a direct send, or the close frame, comes after it.
   #flush(): void {
-    if (this.#groups !== undefined) for (const group of this.#groups.values()) group.flush();
+    if (this.#groups !== undefined) for (const group of this.#groups.values()) group.$flush();
     if (this.#owners !== undefined) for (const { fanout } of this.#owners) fanout.flush();
   }
 
@@ -290,6 +291,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#slow = false;
     this.#freshBytes = 0;
     this.#waitedBytes = 0;
+    if (!this.#toldSlow) return;
+    this.#toldSlow = false;
     this.emit("drain");
   }
 
@@ -321,9 +324,9 @@ export class Connection extends Emitter<ConnectionEvents> {
   // What follows is for this floor and its engine room only; it is not in the published types.
 
   /**
-   * @internal Writes finished frames. Runs no listener: what needs one is returned, and told by {@link settle} afterwards.
+   * @internal Writes finished frames. Runs no listener: what needs one is returned, and told by {@link $settle} afterwards.
    */
-  deliver(batch: Batch): Trouble | undefined {
+  $deliver(batch: Batch): Trouble | undefined {
     if (this.#phase !== "open" || !this.#carrier.open) return undefined;
     if (this.#slow) {
       const { queuedBytes } = this.#carrier;
@@ -341,17 +344,19 @@ export class Connection extends Emitter<ConnectionEvents> {
     return SLOW;
   }
 
-  /** @internal It has missed a message: it gets nothing more, or the gap would go unnoticed. {@link settle} ends it. */
-  doom(): void {
+  /** @internal It has missed a message: it gets nothing more, or the gap would go unnoticed. {@link $settle} ends it. */
+  $doom(): void {
     if (this.#phase === "open") this.#phase = "closing";
   }
 
-  /** @internal Acts on what {@link deliver} returned. */
-  settle(trouble: Trouble): void {
+  /** @internal Acts on what {@link $deliver} returned. */
+  $settle(trouble: Trouble): void {
     if (this.closed) return;
     switch (trouble.kind) {
       case "slow":
-        if (this.#slow) this.emit("slow"); // it may have drained since
+        if (!this.#slow) return; // it has drained since
+        this.#toldSlow = true;
+        this.emit("slow");
         return;
       case "overflow":
         void this.#close({ code: CLOSE.slow, reason: "slow" }, CLOSE_SLOW_WITHIN_MS);
@@ -363,22 +368,22 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** @internal True while it may still be given messages and groups. */
-  get open(): boolean {
+  get $open(): boolean {
     return this.#phase === "open" || this.#phase === "connecting";
   }
 
   /** @internal True if it was cut, not closed. */
-  get terminated(): boolean {
+  get $terminated(): boolean {
     return this.#terminated;
   }
 
   /** @internal Closes now, and cuts a silent peer after `withinMs`. */
-  closeWithin(goodbye: Goodbye, withinMs: number): Promise<void> {
+  $closeWithin(goodbye: Goodbye, withinMs: number): Promise<void> {
     return this.#close(goodbye, withinMs);
   }
 
-  /** @internal Sends a ping that {@link answered} will tell of. False: this socket cannot. */
-  ping(): boolean {
+  /** @internal Sends a ping that {@link $answered} will tell of. False: this socket cannot. */
+  $ping(): boolean {
     if (this.#carrier.ping === undefined) return false;
     // Whoever is not read cannot be heard.
     this.#alive = this.#paused;
@@ -388,34 +393,34 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /**
-   * @internal True unless nothing has arrived since the last {@link ping}. The ping of a slow peer stands behind its backlog: as long as
+   * @internal True unless nothing has arrived since the last {@link $ping}. The ping of a slow peer stands behind its backlog: as long as
    * the kernel gets rid of some of that, somebody is there.
    */
-  get answered(): boolean {
+  get $answered(): boolean {
     return this.#alive || (this.#slow && this.#carrier.takenBytes > this.#takenAtPing);
   }
 
   /** @internal Closes a peer that no ping reaches: a close frame in case it listens, and the end in any case. */
-  giveUp(goodbye: Goodbye): void {
+  $giveUp(goodbye: Goodbye): void {
     void this.#close(goodbye, CLOSE_SLOW_WITHIN_MS);
     this.terminate();
   }
 
   /** @internal */
-  pauseReading(): void {
+  $pauseReading(): void {
     this.#paused = true;
     this.#carrier.pause();
   }
 
   /** @internal */
-  resumeReading(): void {
+  $resumeReading(): void {
     this.#paused = false;
     this.#alive = true; // its answer may lie in what was not read
     this.#carrier.resume();
   }
 
   /** @internal Gives it a manager. */
-  belongTo(memberships: Memberships): void {
+  $belongTo(memberships: Memberships): void {
     if (this.#memberships !== memberships && this.groups.size > 0) {
       throw new GroupcastError("bad_option", `connection ${this.id} is in groups of another GroupManager`);
     }
@@ -423,7 +428,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** @internal Has `fanout` flushed before a direct send, and `closed` called when the socket is gone. Returns its undo. */
-  ownedBy(fanout: Fanout, closed: () => void): () => void {
+  $ownedBy(fanout: Fanout, closed: () => void): () => void {
     const owner = { fanout, closed };
     (this.#owners ??= []).push(owner);
     return () => {
@@ -432,19 +437,19 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   /** @internal The connection's side of a membership; memberships.ts keeps it and the group's side the same fact. */
-  entered(group: ConnectionGroup): void {
+  $entered(group: ConnectionGroup): void {
     (this.#groups ??= new Map()).set(group.name, group);
   }
 
   /** @internal */
-  exited(group: ConnectionGroup): void {
+  $exited(group: ConnectionGroup): void {
     this.#groups?.delete(group.name);
     if (this.#groups?.size === 0) this.#groups = undefined;
     if (this.#primary === group) this.#primary = null;
   }
 
   /** @internal */
-  makePrimary(group: ConnectionGroup): void {
+  $makePrimary(group: ConnectionGroup): void {
     this.#primary = group;
   }
 }

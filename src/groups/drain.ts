@@ -47,7 +47,7 @@ export async function drain(connections: readonly Connection[], options: DrainOp
   const skipGone = (): Connection | undefined => {
     for (; next < connections.length; next++) {
       const connection = connections[next];
-      if (connection !== undefined && connection.open && has(connection)) return connection;
+      if (connection !== undefined && connection.$open && has(connection)) return connection;
     }
     return undefined;
   };
@@ -57,17 +57,17 @@ export async function drain(connections: readonly Connection[], options: DrainOp
     if (connection === undefined || over.signal.aborted) break;
     next++;
     closed.push(connection);
-    void connection.closeWithin(goodbye, DEFAULTS.closeWithinMs);
+    void connection.$closeWithin(goodbye, DEFAULTS.closeWithinMs);
   }
   for (let left = skipGone(); left !== undefined; left = skipGone()) {
     next++;
     closed.push(left);
     forced.add(left);
-    void left.closeWithin(goodbye, LAST_WITHIN_MS);
+    void left.$closeWithin(goodbye, LAST_WITHIN_MS);
   }
   await empty;
   cancel?.();
-  for (const connection of closed) if (connection.terminated) forced.add(connection);
+  for (const connection of closed) if (connection.$terminated) forced.add(connection);
   return {
     closed: closed.length - forced.size,
     forced: forced.size,

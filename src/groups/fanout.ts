@@ -87,9 +87,9 @@ export class Fanout implements Gathering {
 
   #write(batch: Batch, members: readonly Connection[]): void {
     for (const member of members) {
-      const trouble = member.deliver(batch);
+      const trouble = member.$deliver(batch);
       if (trouble === undefined) continue;
-      if (trouble.kind !== "slow") member.doom();
+      if (trouble.kind !== "slow") member.$doom();
       if (this.#troubled.push([member, trouble]) === 1) this.#turn.add(this);
     }
   }
@@ -99,6 +99,6 @@ export class Fanout implements Gathering {
     if (this.#troubled.length === 0) return;
     const troubled = this.#troubled;
     this.#troubled = [];
-    for (const [member, trouble] of troubled) member.settle(trouble);
+    for (const [member, trouble] of troubled) member.$settle(trouble);
   }
 }

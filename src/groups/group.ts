@@ -145,12 +145,12 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   // A leaver may be gone when the message has come back from the channel, so it is handed over here, and left out there.
   #handToLeavers(message: Message): Message {
     if (this.#leaving === undefined) return message;
-    const leavers = [...this.#leaving].filter((leaver) => leaver.open && !message.except.includes(leaver.id));
+    const leavers = [...this.#leaving].filter((leaver) => leaver.$open && !message.except.includes(leaver.id));
     if (leavers.length === 0) return message;
-    this.flush();
+    this.$flush();
     for (const leaver of leavers) {
-      const trouble = leaver.deliver(new Batch(message.frame));
-      if (trouble !== undefined) leaver.settle(trouble);
+      const trouble = leaver.$deliver(new Batch(message.frame));
+      if (trouble !== undefined) leaver.$settle(trouble);
     }
     return { ...message, except: [...message.except, ...leavers.map((leaver) => leaver.id)] };
   }
@@ -158,65 +158,65 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   // What follows is for memberships.ts and the road; it is not in the published types.
 
   /** @internal Begins its life. */
-  begin(road: GroupRoad): void {
+  $begin(road: GroupRoad): void {
     this.#isNew = false;
     this.#logger = road.logger; // kept beyond its life: what it wrote may fail later
     this.#life = { road, fanout: new Fanout(road.turn) };
   }
 
   /** @internal True until `begin`: a group lives once. */
-  get isNew(): boolean {
+  get $isNew(): boolean {
     return this.#isNew;
   }
 
   /** @internal True from `begin` to `end`. */
-  get alive(): boolean {
+  get $alive(): boolean {
     return this.#life !== undefined;
   }
 
   /** @internal Ends its life; it has no members any more. */
-  end(): void {
+  $end(): void {
     this.#ready.reject(closedGroup(this));
     this.#life = undefined;
   }
 
   /** @internal This process cannot hear the group, for good: who waits for that is told why. */
-  deaf(error: Error): void {
+  $deaf(error: Error): void {
     this.#ready.reject(error);
   }
 
   /** @internal This process hears the group now. */
-  heard(): void {
+  $heard(): void {
     this.#ready.resolve();
   }
 
   /** @internal */
-  add(connection: Connection): void {
+  $add(connection: Connection): void {
     this.#life?.fanout.add(connection);
   }
 
   /** @internal */
-  delete(connection: Connection): void {
+  $delete(connection: Connection): void {
     this.#life?.fanout.delete(connection);
   }
 
   /** @internal Messages that came back from the channel, for everybody. */
-  push(frames: Uint8Array): void {
+  $push(frames: Uint8Array): void {
     this.#life?.fanout.push(frames);
   }
 
   /** @internal The same, for everybody but some. */
-  pushExcept(frame: Uint8Array, except: readonly string[]): void {
+  $pushExcept(frame: Uint8Array, except: readonly string[]): void {
     this.#life?.fanout.pushExcept(frame, except);
   }
 
   /** @internal */
-  flush(): void {
+  $flush(): void {
     this.#life?.fanout.flush();
   }
 
   /** @internal Tells `leave` while `connection` is still a member. False: it is being told already. */
-  tellLeave(connection: Connection): boolean {
+  $tellLeave(connection: Connection): boolean {
     this.#leaving ??= new Set();
     if (this.#leaving.has(connection)) return false;
     this.#leaving.add(connection);
@@ -227,12 +227,12 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   }
 
   /** @internal True while `leave` of `connection` is being told. */
-  isLeaving(connection: Connection): boolean {
+  $isLeaving(connection: Connection): boolean {
     return this.#leaving?.has(connection) ?? false;
   }
 
   /** @internal What `publish` of the manager does to a message for this group. */
-  prepare(message: Message): Message {
+  $prepare(message: Message): Message {
     return this.#handToLeavers(message);
   }
 }

@@ -40,16 +40,16 @@ export class Heartbeat {
 
   /** Watches `connection` from now on; its first ping comes after one period at the latest. */
   add(connection: Connection): void {
-    if (connection.heartbeatSlot >= 0) return;
-    connection.heartbeatSlot = this.#emptiest();
-    this.#slots[connection.heartbeatSlot]?.add(connection);
+    if (connection.$heartbeatSlot >= 0) return;
+    connection.$heartbeatSlot = this.#emptiest();
+    this.#slots[connection.$heartbeatSlot]?.add(connection);
     if (this.#count++ === 0) this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
   /** Stops watching it. */
   remove(connection: Connection): void {
-    if (this.#slots[connection.heartbeatSlot]?.delete(connection) !== true) return;
-    connection.heartbeatSlot = -1;
+    if (this.#slots[connection.$heartbeatSlot]?.delete(connection) !== true) return;
+    connection.$heartbeatSlot = -1;
     if (--this.#count > 0) return;
     this.#cancel?.();
     this.#cancel = undefined;
@@ -72,8 +72,8 @@ export class Heartbeat {
     this.#now = (this.#now + 1) % length;
     // Whoever was pinged `pongTicks` ago must have answered by now.
     for (const connection of [...(this.#slots[(this.#now - this.#pongTicks + length) % length] ?? [])]) {
-      if (!connection.answered) connection.giveUp({ code: CLOSE.noPong, reason: "no pong" });
+      if (!connection.$answered) connection.$giveUp({ code: CLOSE.noPong, reason: "no pong" });
     }
-    for (const connection of [...(this.#slots[this.#now] ?? [])]) connection.ping();
+    for (const connection of [...(this.#slots[this.#now] ?? [])]) connection.$ping();
   }
 }

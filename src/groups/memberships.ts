@@ -91,8 +91,8 @@ export class Memberships {
     }
     checkName(name);
     // Inside a `leave` listener the slot is free already, though the leaver is still a member.
-    if (previous?.name === name) return !previous.isLeaving(connection);
-    if (!connection.open) return false;
+    if (previous?.name === name) return !previous.$isLeaving(connection);
+    if (!connection.$open) return false;
     const joined = connection.groups.get(name);
     let next = joined;
     if (next === undefined) {
@@ -109,12 +109,12 @@ export class Memberships {
       this.#leave(connection, previous);
       // A listener may have closed it, moved it elsewhere, or left `next`: the later word counts.
       const now = connection.getGroup();
-      if (!connection.open || (now !== null && now !== previous)) return now?.name === name;
+      if (!connection.$open || (now !== null && now !== previous)) return now?.name === name;
       if (joined !== undefined && connection.groups.get(name) !== joined) return false;
     }
     const present = connection.groups.get(name);
     if (present === undefined) return this.#enter(connection, next, true) !== undefined;
-    connection.makePrimary(present);
+    connection.$makePrimary(present);
     return true;
   }
 
@@ -161,7 +161,7 @@ export class Memberships {
     let group = connection.groups.get(name);
     let isNew = false;
     if (group === undefined) {
-      if (!connection.open) throw new GroupcastError("closed", `connection ${connection.id} is closed`);
+      if (!connection.$open) throw new GroupcastError("closed", `connection ${connection.id} is closed`);
       const asked = this.#ask(connection, name, "join");
       const verdict = asked instanceof Promise ? await asked : asked;
       // While the answer was awaited it may have joined by another way.
@@ -189,7 +189,7 @@ export class Memberships {
 
   /** The group to enter, made if there is none yet but not born; or why not. `instead` is the group that it will leave for it. */
   #mayEnter(connection: Connection, name: string, instead: ConnectionGroup | null): ConnectionGroup | No {
-    if (!connection.open) return { code: "closed", reason: `connection ${connection.id} is closed` };
+    if (!connection.$open) return { code: "closed", reason: `connection ${connection.id} is closed` };
     const most = this.#host.groupsPerConnection;
     if (connection.groups.size - (instead === null ? 0 : 1) >= most) {
       return { code: "limit", reason: `a connection is in at most ${most} groups; raise groupsPerConnection or leave one` };
@@ -202,7 +202,7 @@ export class Memberships {
     try {
       const made = this.#host.createGroup(name, namespace, connection);
       if (made === null) return { code: "forbidden", reason: "the manager returned no group" };
-      if (made instanceof ConnectionGroup && made.name === name && made.namespace === namespace && made.isNew) return made;
+      if (made instanceof ConnectionGroup && made.name === name && made.namespace === namespace && made.$isNew) return made;
       throw new GroupcastError("bad_option", `createGroup(${JSON.stringify(name)}, …) must return a new ConnectionGroup of that name`);
     } catch (thrown) {
       return this.#broken(thrown);
@@ -214,7 +214,7 @@ export class Memberships {
     // A listener may have let somebody in meanwhile, or emptied the group: what is there now counts.
     let group = this.get(connection.namespace, candidate.name);
     if (group === undefined) {
-      const made = candidate.isNew ? candidate : this.#make(connection, candidate.name);
+      const made = candidate.$isNew ? candidate : this.#make(connection, candidate.name);
       if (!(made instanceof ConnectionGroup)) {
         this.#tellRefused(connection, candidate.name, made);
         return undefined;
@@ -226,14 +226,14 @@ export class Memberships {
     }
     const present = connection.groups.get(group.name);
     const taken = primary && !this.#isFree(connection);
-    if (!connection.open || present !== undefined || taken) {
+    if (!connection.$open || present !== undefined || taken) {
       if (group.size === 0) this.#death(group);
-      if (primary && !taken && present !== undefined) connection.makePrimary(present);
+      if (primary && !taken && present !== undefined) connection.$makePrimary(present);
       return taken ? undefined : present;
     }
-    group.add(connection);
-    connection.entered(group);
-    if (primary) connection.makePrimary(group);
+    group.$add(connection);
+    connection.$entered(group);
+    if (primary) connection.$makePrimary(group);
     this.#host.counted(group);
     group.emit("join", connection);
     return group;
@@ -241,14 +241,14 @@ export class Memberships {
 
   /** True if no group has the primary slot, or the one that has it is being left. */
   #isFree(connection: Connection): boolean {
-    return connection.getGroup()?.isLeaving(connection) ?? true;
+    return connection.getGroup()?.$isLeaving(connection) ?? true;
   }
 
   #leave(connection: Connection, group: ConnectionGroup): boolean {
     // False: it has left already, or this is called from inside a listener of this very leave.
-    if (connection.groups.get(group.name) !== group || !group.tellLeave(connection)) return false;
-    group.delete(connection);
-    connection.exited(group);
+    if (connection.groups.get(group.name) !== group || !group.$tellLeave(connection)) return false;
+    group.$delete(connection);
+    connection.$exited(group);
     this.#host.counted(group);
     if (group.size === 0 && !this.#newborn.has(group)) this.#death(group);
     return true;
@@ -259,12 +259,12 @@ export class Memberships {
     if (groups === undefined) this.#namespaces.set(group.namespace, (groups = new Map()));
     groups.set(group.name, group);
     this.#size++;
-    group.begin(this.#host);
+    group.$begin(this.#host);
     this.#host.hear(group).then(
-      () => group.heard(),
+      () => group.$heard(),
       (thrown: unknown) => {
         const error = asError(thrown);
-        group.deaf(error);
+        group.$deaf(error);
         // A manager that was stopped hears nothing, and everybody knows.
         if (!(error instanceof GroupcastError && error.code === "closed")) this.#host.failed(error);
       },
@@ -273,13 +273,13 @@ export class Memberships {
   }
 
   #death(group: ConnectionGroup): void {
-    if (!group.alive) return;
+    if (!group.$alive) return;
     const groups = this.#namespaces.get(group.namespace);
     groups?.delete(group.name);
     if (groups?.size === 0) this.#namespaces.delete(group.namespace);
     this.#size--;
     this.#host.unhear(group);
-    group.end();
+    group.$end();
     this.#host.destroyed(group);
   }
 

@@ -99,7 +99,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
    */
   newConnection(connection: Connection): void {
     if (this.#members.has(connection)) return;
-    if (!connection.open) throw new GroupcastError("closed", `connection ${connection.id} is closed`);
+    if (!connection.$open) throw new GroupcastError("closed", `connection ${connection.id} is closed`);
     if (this.isDraining(connection.namespace))
       throw new GroupcastError("draining", `the pool is draining: connection ${connection.id} is refused`);
     const old = this.getConnection(connection.namespace, connection.id);
@@ -114,7 +114,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     const namespace = this.#namespaces.get(connection.namespace) ?? this.#open(connection.namespace);
     namespace.connections.set(connection.id, connection);
     namespace.fanout.add(connection);
-    const forget = connection.ownedBy(namespace.fanout, () => {
+    const forget = connection.$ownedBy(namespace.fanout, () => {
       if (this.#remove(connection)) this.#emptiedBy.add(connection);
     });
     this.#members.set(connection, { forget });
@@ -242,7 +242,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     const connection = this.getConnection(namespace, id);
     if (connection === undefined) return "unknown_connection";
     if (connection.send(data)) return "done";
-    if (!connection.open) return "unknown_connection";
+    if (!connection.$open) return "unknown_connection";
     throw new GroupcastError("limit", `more than 1 MiB waits for connection ${id}`);
   }
 

@@ -19,7 +19,7 @@ import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
 import { CloseEverywhere } from "./close-everywhere.ts";
-import { deliver } from "./deliver.ts";
+import { deliver, type Receiver } from "./deliver.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
 /** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
@@ -166,7 +166,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * @throws GroupcastError `bad_option`: it is in groups of another manager.
    */
   adopt(connection: Connection): void {
-    connection.belongTo(this.#memberships);
+    connection.$belongTo(this.#memberships);
   }
 
   /**
@@ -196,7 +196,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     checkName(namespace, "namespace");
     const message = make();
     const group = this.#memberships.get(namespace, name);
-    return this.#send(encodeTopic({ kind: "group", namespace, name }), group?.prepare(message) ?? message);
+    return this.#send(encodeTopic({ kind: "group", namespace, name }), group?.$prepare(message) ?? message);
   }
 
   async #send(topic: string, message: Message): Promise<Published> {
@@ -223,8 +223,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
           : options.implementation.createGroup(name, namespace, connection),
       up: () => this.#channel.up,
       hear: async (group) => {
+        const receiver: Receiver = {
+          push: (frames) => group.$push(frames),
+          pushExcept: (frame, except) => group.$pushExcept(frame, except),
+        };
         const hearing = this.#channel.hear(topicOf(group), (record) => {
-          deliver(record, group, (frame) => this.#closing.obey(frame, (goodbye) => closeMembers(group, goodbye)));
+          deliver(record, receiver, (frame) => this.#closing.obey(frame, (goodbye) => closeMembers(group, goodbye)));
         });
         this.#hearings.set(group, hearing);
         await hearing.ready;

@@ -157,10 +157,10 @@ export class PlainSession {
     const isFull = pending >= this.#options.commandsPending || this.#pendingLength >= PENDING_LENGTH_MAX;
     if (!this.#paused && isFull) {
       this.#paused = true;
-      this.#connection.pauseReading();
+      this.#connection.$pauseReading();
     } else if (this.#paused && pending < this.#options.commandsPending / 2 && this.#pendingLength < PENDING_LENGTH_MAX / 2) {
       this.#paused = false;
-      this.#connection.resumeReading();
+      this.#connection.$resumeReading();
     }
   }
 }

@@ -86,6 +86,7 @@ export class MessageRecord {
     return this.#bytes;
   }
 
+  /** The messages, in order; those of a record that was read are views into its bytes. May be walked again. */
   messages(): Iterable<Message> {
     return this.#messages();
   }

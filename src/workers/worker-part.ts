@@ -112,7 +112,7 @@ export class WorkerPart implements Part {
     if (onMessage !== undefined) {
       connection.on("message", (data) => {
         // What still arrives after this side has closed is for nobody.
-        if (connection.open) this.#call(connection, "onMessage", () => onMessage.call(this.#worker, connection, data));
+        if (connection.$open) this.#call(connection, "onMessage", () => onMessage.call(this.#worker, connection, data));
       });
     }
     if (onClose !== undefined)

@@ -74,7 +74,7 @@ describe("drainConnections", () => {
             const person = people[who];
             if (person === undefined) continue;
             here.clock.after(at, () => {
-              if (!person.connection.open) return;
+              if (!person.connection.$open) return;
               left.add(person.connection);
               person.socket.hangUp(1001);
             });

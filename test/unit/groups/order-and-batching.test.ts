@@ -71,7 +71,7 @@ describe("on a channel inside the process", () => {
             case "endTurn":
               return here.clock.endTurn();
             case "send": {
-              if (connection.open) due[index]?.push({ call, to: "you" });
+              if (connection.$open) due[index]?.push({ call, to: "you" });
               return void connection.send(encode({ call, to: "you" }, 0));
             }
             default: {
@@ -81,7 +81,7 @@ describe("on a channel inside the process", () => {
               const group = from.groups.get(groupName);
               if (next.do === "write" && group === undefined) return;
               people.forEach((one, at) => {
-                if (one.connection.groups.has(groupName) && one.connection.open && !except.includes(one.connection.id))
+                if (one.connection.groups.has(groupName) && one.connection.$open && !except.includes(one.connection.id))
                   due[at]?.push(message);
               });
               if (next.do === "write") group?.write(encode(message, next.bytes), { except });

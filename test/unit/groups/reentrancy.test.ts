@@ -79,7 +79,7 @@ class Witness {
         if (this.#closed.has(id)) this.broken.push(`close twice: ${id}`);
         this.#closed.add(id);
         // A socket that ends inside a listener of leave: that leave, further down the stack, is not over.
-        const left = [...person.connection.groups.values()].every((group) => group.isLeaving(person.connection));
+        const left = [...person.connection.groups.values()].every((group) => group.$isLeaving(person.connection));
         if (!left) this.broken.push(`close in groups: ${id}`);
         this.#meddle();
       });

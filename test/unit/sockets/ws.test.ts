@@ -91,7 +91,7 @@ describe("a connection over a ws server socket", () => {
     client.on("message", (data: Buffer) => void log.push(data.toString()));
     client.on("ping", () => void log.push("ping"));
     connection.send("one");
-    connection.ping();
+    connection.$ping();
     connection.send("two");
     const closed = once(client, "close");
     void connection.close(4000, "bye");
