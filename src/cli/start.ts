@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { GroupcastError } from "../base/errors.ts";
 import { toPath } from "../hub/address.ts";
 import { forkHub, SharedPort, WorkerForks } from "../workers/forks.ts";
 import { type Ending, Primary, type Row } from "../workers/primary.ts";
@@ -12,16 +13,17 @@ import { makeLogger } from "./log.ts";
 import type { StartSettings } from "./options.ts";
 import type { WorkerSettings } from "./worker-process.ts";
 
+const HUB_SOCKET = "hub.sock";
+
 /** Runs the server until it is told to stop. Resolves when none of its processes is left. */
 export async function start(settings: StartSettings): Promise<Ending> {
   const forks = new WorkerForks();
   const folder = settings.channel === "hub" ? makePrivateFolder() : undefined;
-  const hubPath = folder === undefined ? undefined : join(folder, "hub.sock");
+  const hubPath = folder === undefined ? undefined : join(folder, HUB_SOCKET);
   const tidy = (): void => {
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
   };
   process.once("exit", tidy); // also after an error of our own
-  if (hubPath !== undefined) toPath(hubPath); // refuses one that is too long for a socket
   const { host, port, workers, drainPerSecond, drainDeadlineMs, drainDelayMs } = settings;
   const shared = new SharedPort(host, port);
   const workerSettings: WorkerSettings = { ...settings, hubPath };
@@ -61,7 +63,14 @@ function hubRow(path: string, workers: number): Row {
 
 // Only its owner may enter it (mkdtemp: 0700), and nobody else's server meets it there.
 function makePrivateFolder(): string {
-  return mkdtempSync(join(tmpdir(), "groupcast-"));
+  const given = tmpdir();
+  try {
+    toPath(join(given, "groupcast-XXXXXX", HUB_SOCKET)); // refuses one that is too long for a socket
+    return mkdtempSync(join(given, "groupcast-"));
+  } catch (cause) {
+    const text = `TMPDIR: given ${JSON.stringify(given)}, allowed: a folder with a short path (a socket's has 103 bytes) that can be written to`;
+    throw new GroupcastError("bad_option", text, { cause });
+  }
 }
 
 function fileOf(name: string): string {

@@ -187,6 +187,16 @@ describe("several workers on one port", () => {
 });
 
 describe("the hub's socket", () => {
+  it.each([
+    ["is not there", "/nonexistent"],
+    ["has a path that is too long for a socket", `/tmp/${"x".repeat(100)}`],
+  ])("is refused with 78 and one line when TMPDIR %s", async (_, folder) => {
+    const program = new Program([MAIN, "start", "--port", "0", "--workers", "2"], { TMPDIR: folder });
+    programs.push(program);
+    expect(await program.exit).toEqual({ code: 78, signal: null });
+    expect(program.stderr).toMatch(/^groupcast: TMPDIR: given "[^"]+", allowed: .*\n$/);
+  });
+
   it("lies in a folder of its own that only its owner may enter, and that is gone afterwards", async () => {
     const server = await start("--workers", "2");
     const [, path] = await server.says(/unix:(\S+)/);
