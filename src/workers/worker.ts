@@ -21,7 +21,9 @@ const program: { readonly declared: Worker[]; isRun: boolean } = { declared: [],
  * A WebSocket server that runs as `count` processes on one port. `Worker.runAll()` starts every one that was declared.
  *
  * An exception in a callback for one connection (or its promise, rejected) closes that connection with 1011 and is logged; all others
- * stay. A process that ends is replaced. Each process has groups of its own unless `channel` says otherwise.
+ * stay. What is thrown where no callback waits for it (a timer, a promise that was not returned) belongs to no connection: it ends the
+ * process, as Node does, and all of its connections. A process that ends is replaced.
+ * Each process has groups of its own unless `channel` says otherwise.
  */
 export class Worker {
   /** Processes; may be set until `runAll`. */
