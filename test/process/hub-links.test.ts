@@ -149,7 +149,7 @@ describe("links of one hub", () => {
     expect(one.told).toEqual(["up"]);
   });
 
-  it("live on when another link sends what is no record", async () => {
+  it("live on, and say so, when another link sends what is no record", async () => {
     const { at } = await serve();
     const [one, other] = await Promise.all([Member.join(at), Member.join(at)]);
     await other.adapter.subscribe("a");
@@ -157,7 +157,7 @@ describe("links of one hub", () => {
     expect(await one.adapter.publish("a", broken)).toEqual({ receivers: 1 });
     await one.publish("a", "after");
     await other.until("a after");
-    expect(other.told).toEqual(["up", "a after"]);
+    expect(other.told).toEqual(["up", "failed a record from another process is broken: its version", "a after"]);
   });
 });
 
