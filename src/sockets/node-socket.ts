@@ -1,9 +1,8 @@
 // Carries a connection over a socket with Node's emitter shape: `ws`, and what looks like it. Must not know connections or groups.
 import { asError } from "../base/errors.ts";
 import { concat } from "../wire/frames.ts";
-import { BacklogWatch } from "./backlog-watch.ts";
-import type { Batch, Carrier, CarrierEvents, SocketLike } from "./socket.ts";
-import { CLOSED, OPEN, sendOn } from "./socket.ts";
+import type { Batch, CarrierEvents, SocketLike } from "./socket.ts";
+import { SocketCarrier } from "./socket-carrier.ts";
 
 /** The stream below a `ws` server socket, as far as we use it: all of it public API of Node's net.Socket. */
 interface Stream {
@@ -16,21 +15,13 @@ interface Stream {
 
 type NodeSocket = SocketLike & Required<Pick<SocketLike, "on">>;
 
-export class NodeSocketCarrier implements Carrier {
-  readonly #socket: NodeSocket;
-  readonly #events: CarrierEvents;
+export class NodeSocketCarrier extends SocketCarrier<NodeSocket> {
   // Finished frames go straight to the stream. Undefined where that cannot be: client sockets must mask, other runtimes have none.
   readonly #stream: Stream | undefined;
-  readonly #watch: BacklogWatch;
-  readonly ping: (() => void) | undefined;
-  #closed = false;
 
   constructor(socket: NodeSocket, events: CarrierEvents) {
-    this.#socket = socket;
-    this.#events = events;
+    super(socket, events);
     this.#stream = streamOf(socket);
-    this.#watch = new BacklogWatch(socket, events);
-    this.ping = typeof socket.ping === "function" ? this.#ping : undefined;
     this.#stream?.on("drain", () => events.drained());
     socket.on("open", () => events.opened());
     socket.on("message", (data: Uint8Array | ArrayBuffer | Uint8Array[] | string, isBinary?: boolean) =>
@@ -38,71 +29,18 @@ export class NodeSocketCarrier implements Carrier {
     );
     socket.on("pong", () => events.pong());
     socket.on("error", (error: unknown) => events.error(asError(error)));
-    socket.on("close", (code: number | undefined, reason: unknown) => this.#end(code ?? 1006, readReason(reason)));
+    socket.on("close", (code: number | undefined, reason: unknown) => this.end(code ?? 1006, readReason(reason)));
   }
 
-  get open(): boolean {
-    return this.#socket.readyState === OPEN;
-  }
-
-  get queuedBytes(): number {
-    return this.#socket.bufferedAmount;
-  }
-
-  get takenBytes(): number {
+  override get takenBytes(): number {
     return this.#stream?.bytesWritten === undefined ? 0 : this.#stream.bytesWritten - this.#stream.writableLength;
   }
 
-  write(batch: Batch): boolean {
+  override write(batch: Batch): boolean {
     const stream = this.#stream;
-    if (stream === undefined) {
-      for (const payload of batch.payloads) sendOn(this.#socket, payload);
-      return this.#watch.look();
-    }
+    if (stream === undefined) return super.write(batch);
     stream.write(batch.frames);
     return stream.writableNeedDrain && stream.writableLength > 0;
-  }
-
-  close(code: number, reason: string): void {
-    try {
-      this.#socket.close(code, reason);
-    } catch (error) {
-      this.#events.error(asError(error));
-      this.terminate();
-    }
-  }
-
-  terminate(): void {
-    try {
-      if (this.#socket.terminate !== undefined) return this.#socket.terminate();
-      this.#socket.close();
-    } catch (error) {
-      this.#events.error(asError(error));
-    }
-    // A silent peer would keep a socket that cannot be cut in its closing handshake for ever: for us it ends here.
-    if (this.#socket.readyState !== CLOSED) this.#end(1006, "");
-  }
-
-  readonly #ping = (): void => {
-    try {
-      if (this.open) this.#socket.ping?.();
-    } catch (error) {
-      this.#events.error(asError(error));
-    }
-  };
-
-  pause(): void {
-    this.#socket.pause?.();
-  }
-
-  resume(): void {
-    this.#socket.resume?.();
-  }
-
-  #end(code: number, reason: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#events.closed(code, reason);
   }
 }
 
