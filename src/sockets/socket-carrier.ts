@@ -1,0 +1,80 @@
+// What carrying a connection is on every socket, whatever its listeners look like: messages one by one, closing, and an end that is
+// told once. node-socket.ts and web-socket.ts add what theirs can do. Must not know connections or groups.
+import { asError } from "../base/errors.ts";
+import { BacklogWatch } from "./backlog-watch.ts";
+import { type Batch, type Carrier, type CarrierEvents, CLOSED, OPEN, sendOn, type SocketLike } from "./socket.ts";
+
+export class SocketCarrier<Socket extends SocketLike> implements Carrier {
+  protected readonly socket: Socket;
+  protected readonly events: CarrierEvents;
+  readonly #watch: BacklogWatch;
+  readonly ping: (() => void) | undefined;
+  #ended = false;
+
+  constructor(socket: Socket, events: CarrierEvents) {
+    this.socket = socket;
+    this.events = events;
+    this.#watch = new BacklogWatch(socket, events);
+    this.ping = typeof socket.ping === "function" ? this.#ping : undefined;
+  }
+
+  get open(): boolean {
+    return this.socket.readyState === OPEN;
+  }
+
+  get queuedBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  get takenBytes(): number {
+    return 0;
+  }
+
+  write(batch: Batch): boolean {
+    for (const payload of batch.payloads) sendOn(this.socket, payload);
+    return this.#watch.look();
+  }
+
+  close(code: number, reason: string): void {
+    try {
+      this.socket.close(code, reason);
+    } catch (error) {
+      this.events.error(asError(error));
+      this.terminate();
+    }
+  }
+
+  terminate(): void {
+    try {
+      if (this.socket.terminate !== undefined) return this.socket.terminate();
+      this.socket.close();
+    } catch (error) {
+      this.events.error(asError(error));
+    }
+    // A silent peer would keep a socket that cannot be cut in its closing handshake for ever: for us it ends here.
+    if (this.socket.readyState !== CLOSED) this.end(1006, "");
+  }
+
+  pause(): void {
+    this.socket.pause?.();
+  }
+
+  resume(): void {
+    this.socket.resume?.();
+  }
+
+  /** Tells `closed`, once. */
+  protected end(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.events.closed(code, reason);
+  }
+
+  readonly #ping = (): void => {
+    try {
+      if (this.open) this.socket.ping?.();
+    } catch (error) {
+      this.events.error(asError(error));
+    }
+  };
+}
