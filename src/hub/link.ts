@@ -4,6 +4,7 @@ import type { Socket } from "node:net";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred } from "../base/promises.ts";
 import type { Gathering, Turn } from "../groups/turn.ts";
+import { concat } from "../wire/frames.ts";
 import { FRAME_BYTES_MAX, PING } from "./frames.ts";
 import { Splitter } from "./splitter.ts";
 
@@ -165,7 +166,7 @@ export class Link implements Gathering {
   #write(): void {
     if (this.#bytes === 0 || this.#ended) return;
     const bytes = this.#bytes;
-    const batch = join(this.#parts, bytes);
+    const batch = concat(this.#parts, bytes);
     this.#parts = [];
     this.#bytes = 0;
     this.#writtenThisTurn += bytes;
@@ -189,14 +190,4 @@ export class Link implements Gathering {
 
 export function tooSlow(bytes: number): GroupcastError {
   return new GroupcastError("limit", `it reads too slowly: over ${bytes} bytes waited for it`);
-}
-
-/**
- * One run of bytes. A single part goes uncopied, unless it is a small piece of a large buffer: while it waited it would keep
- * all of that in memory.
- */
-function join(parts: readonly Uint8Array[], bytes: number): Uint8Array {
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined && only.length * 4 >= only.buffer.byteLength) return only;
-  return Buffer.concat(parts, bytes);
 }
