@@ -14,8 +14,8 @@ export class Pipe extends EventEmitter {
     return this as unknown as Socket;
   }
 
-  write(bytes: Buffer): boolean {
-    this.written.push(bytes);
+  write(bytes: Uint8Array): boolean {
+    this.written.push(Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
     this.bytesWritten += bytes.length;
     if (!this.takes) this.writableLength += bytes.length;
     return this.takes;
