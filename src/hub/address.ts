@@ -2,6 +2,7 @@
 import { isIPv4 } from "node:net";
 import { DEFAULTS } from "../base/defaults.ts";
 import { GroupcastError } from "../base/errors.ts";
+import { hostPort } from "../wire/addresses.ts";
 
 /** Bytes in the path of a Unix socket: macOS has room for 103 and a NUL, Linux for 107. */
 const PATH_BYTES_MAX = 103;
@@ -32,7 +33,7 @@ export function toPath(path: string): HubAddress {
 /** The address in one word, for people. */
 export function shown(address: HubAddress): string {
   if ("path" in address) return UNIX + address.path;
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
+  return hostPort(address.host, address.port);
 }
 
 /** True if only this machine can reach it. */

@@ -1,7 +1,9 @@
 // Who may come in at all: checks Host, Origin and path of a request. Pure; knows requests only by their headers.
 import { hostname, networkInterfaces } from "node:os";
 import type { IncomingMessage } from "node:http";
+import { bracketed } from "../wire/addresses.ts";
 import { checkName } from "../wire/names.ts";
+import { pathOf } from "./http.ts";
 import type { HttpRefusal } from "./http-refusal.ts";
 
 export interface AdmissionOptions {
@@ -64,7 +66,7 @@ export class Admission {
 
   /** The namespace of a WebSocket's path below `base`: `base`, `base/ws`, `base/ws/{namespace}`; undefined: there is none. */
   namespaceOf(request: IncomingMessage, base: string): string | undefined {
-    const path = (request.url ?? "/").split(/[?#]/, 1)[0] ?? "/";
+    const path = pathOf(request);
     const rest = path === base ? "" : path.startsWith(`${base}/`) ? path.slice(base.length) : undefined;
     if (rest === "" || rest === "/" || rest === "/ws") return "default";
     if (rest === undefined || !rest.startsWith("/ws/")) return undefined;
@@ -79,13 +81,14 @@ export class Admission {
 
 /** The names by which a server on this address is reached: its own, and for a public address all of the machine's. */
 function boundNames(host: string): readonly string[] {
-  if (isLoopback(host)) return [...LOOPBACK, bracketed(host)];
+  if (isLoopback(host)) return [...LOOPBACK, bracketed(host.toLowerCase())];
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return [...LOOPBACK, bracketed(host), hostname().toLowerCase(), ...addresses.map(({ address }) => bracketed(address.toLowerCase()))];
-}
-
-function bracketed(host: string): string {
-  return host.includes(":") && !host.startsWith("[") ? `[${host}]` : host.toLowerCase();
+  return [
+    ...LOOPBACK,
+    bracketed(host.toLowerCase()),
+    hostname().toLowerCase(),
+    ...addresses.map(({ address }) => bracketed(address.toLowerCase())),
+  ];
 }
 
 function withoutPort(host: string): string {

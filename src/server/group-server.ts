@@ -7,14 +7,16 @@ import { systemClock } from "../base/clock.ts";
 import { type Counters, newCounters } from "../base/counters.ts";
 import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
-import { deferred, quiet } from "../base/promises.ts";
+import { deferred, quiet, sleep } from "../base/promises.ts";
 import type { DrainReport } from "../groups/drain.ts";
 import { checkRate, type Slots } from "../groups/pace.ts";
 import type { ConnectionsPool } from "../groups/pool.ts";
+import { hostPort } from "../wire/addresses.ts";
 import { checkName } from "../wire/names.ts";
 import { Admission, isLoopback, type Refused } from "./admission.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager, type GroupManagerOptions } from "./group-manager.ts";
+import { HTTP_LIMITS } from "./http.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
 import { listenForUpgrades } from "./upgrades.ts";
 import { WebSocketMiddleware, type WebSocketMiddlewareOptions } from "./middleware.ts";
@@ -186,15 +188,12 @@ export class GroupServer {
     if (this.#phase === "closed") throw closedServer();
     const { host = DEFAULTS.host, port = DEFAULTS.port } = this.#options;
     const page = new Page(() => this.#unready());
-    const http = createServer(
-      { headersTimeout: DEFAULTS.handshakeWithinMs, requestTimeout: DEFAULTS.handshakeWithinMs, connectionsCheckingInterval: 1_000 },
-      (request, response) => {
-        const refused = this.#admission.checkHost(request);
-        if (refused === undefined) return page.handle(request, response);
-        this.#refused(refused);
-        response.writeHead(refused.status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${refused.text}\n`);
-      },
-    );
+    const http = createServer(HTTP_LIMITS, (request, response) => {
+      const refused = this.#admission.checkHost(request);
+      if (refused === undefined) return page.handle(request, response);
+      this.#refused(refused);
+      response.writeHead(refused.status, { "Content-Type": "text/plain; charset=utf-8" }).end(`${refused.text}\n`);
+    });
     this.#http = http;
     http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head, "", true));
     const listening = deferred();
@@ -211,7 +210,7 @@ export class GroupServer {
     }
     this.#phase = "ready";
     const bound = (http.address() as AddressInfo).port;
-    return { host, port: bound, url: `http://${host.includes(":") ? `[${host}]` : host}:${bound}/` };
+    return { host, port: bound, url: `http://${hostPort(host, bound)}/` };
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, base: string, checksHost: boolean): void {
@@ -256,7 +255,7 @@ export class GroupServer {
   async #runDrain(perSecond: number, options: ServerDrainOptions): Promise<DrainReport> {
     const delayMs = options.delayMs ?? this.#options.drainDelayMs ?? 0;
     // Until then balancers may still send somebody, who is let in and drained with the rest.
-    if (delayMs > 0) await new Promise<void>((resolve) => void (this.#options.clock ?? systemClock).after(delayMs, resolve));
+    if (delayMs > 0) await sleep(this.#options.clock ?? systemClock, delayMs);
     this.#phase = "draining";
     void this.#stopListening();
     return this.pool.drainConnections(perSecond, "drain", undefined, {

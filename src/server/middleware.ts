@@ -14,6 +14,7 @@ import type { SocketLike } from "../sockets/socket.ts";
 import { CLOSE } from "../wire/close-codes.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager } from "./group-manager.ts";
+import { pathOf } from "./http.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
 import { listenForUpgrades } from "./upgrades.ts";
 
@@ -189,10 +190,4 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
     if (!(error instanceof GroupcastError && error.code === "closed")) this.emit("error", error);
     socket.close(CLOSE.internal, "internal");
   }
-}
-
-function pathOf(request: IncomingMessage): string {
-  const url = request.url ?? "/";
-  const end = url.search(/[?#]/);
-  return end < 0 ? url : url.slice(0, end);
 }

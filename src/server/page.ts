@@ -1,6 +1,7 @@
 // What a browser gets without an upgrade: the page, and whether the server is well. Knows HTTP only.
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { pathOf } from "./http.ts";
 
 const TYPES = {
   "index.html": "text/html; charset=utf-8",
@@ -32,7 +33,7 @@ export class Page {
   }
 
   handle(request: IncomingMessage, response: ServerResponse): void {
-    const path = (request.url ?? "/").split(/[?#]/, 1)[0] ?? "/";
+    const path = pathOf(request);
     const file = this.#files.get(path);
     const isProbe = path === "/healthz" || path === "/readyz";
     if (path === "/ws" || path.startsWith("/ws/")) {

@@ -1,5 +1,6 @@
 // Why a process could not start, in words for people: what the system or an option said. Must not know who asks.
 import { GroupcastError } from "../base/errors.ts";
+import { hostPort } from "../wire/addresses.ts";
 import type { Failure } from "./messages.ts";
 
 /** What a part's `start` rejects with if no process like it could start: the primary ends with this line, and does not try again. */
@@ -19,7 +20,7 @@ const NOT_HERE: ReadonlySet<unknown> = new Set(["EADDRNOTAVAIL", "ENOTFOUND", "E
 /** `thrown`, as {@link CannotStart} if it says that the address or an option is at fault, else as it is. */
 export function explain(thrown: unknown, host: string, port: number): unknown {
   const errno = thrown instanceof GroupcastError && thrown.cause !== undefined ? codeOf(thrown.cause) : codeOf(thrown);
-  const at = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const at = hostPort(host, port);
   const because = (kind: Failure["kind"], text: string): CannotStart => new CannotStart({ kind, text, port }, { cause: thrown });
   if (errno === "EADDRINUSE") return because("taken", `port: ${at} is taken; choose another port, or stop who listens there`);
   if (errno === "EACCES") return because("taken", `port: ${at} may not be listened on by this user; choose a port above 1023`);

@@ -1,5 +1,6 @@
 // What the process of a hub does: it listens, and stays until the workers are gone.
 import type { ChannelServer } from "../hub/channel-server.ts";
+import { hostPort } from "../wire/addresses.ts";
 import { explain } from "./cannot-start.ts";
 import type { Part } from "./child.ts";
 
@@ -21,7 +22,7 @@ export class HubPart implements Part {
       throw "path" in address ? thrown : explain(thrown, address.host, address.port);
     }
     const at = this.#server.address;
-    return { listen: "path" in at ? `unix:${at.path}` : `tcp://${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}` };
+    return { listen: "path" in at ? `unix:${at.path}` : `tcp://${hostPort(at.host, at.port)}` };
   }
 
   drain(): Promise<void> {

@@ -1,5 +1,6 @@
 // Reads where a Worker listens. Pure.
 import { GroupcastError } from "../base/errors.ts";
+import { hostPort } from "../wire/addresses.ts";
 
 /** An address that was given as text. */
 export interface ListenAddress {
@@ -24,5 +25,5 @@ export function readListen(listen: unknown): ListenAddress {
 
 /** As it is written in {@link readListen}. */
 export function showListen(host: string, port: number): string {
-  return `websocket://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+  return `websocket://${hostPort(host, port)}`;
 }

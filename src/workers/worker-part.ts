@@ -4,11 +4,11 @@ import { createServer, type Server } from "node:http";
 import { systemClock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
-import { deferred, isPromiseLike, within } from "../base/promises.ts";
+import { deferred, isPromiseLike, sleep, within } from "../base/promises.ts";
 import type { Connection } from "../groups/connection.ts";
 import type { Slots } from "../groups/pace.ts";
-import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager } from "../server/group-manager.ts";
+import { HTTP_LIMITS } from "../server/http.ts";
 import { WebSocketMiddleware } from "../server/middleware.ts";
 import { CLOSE } from "../wire/close-codes.ts";
 import { explain } from "./cannot-start.ts";
@@ -40,9 +40,8 @@ export class WorkerPart implements Part {
     middleware.on("connection", (connection) => this.#welcome(connection));
     worker.playedWith(middleware);
     await worker.onWorkerStart?.(worker);
-    this.#http = createServer(
-      { headersTimeout: DEFAULTS.handshakeWithinMs, requestTimeout: DEFAULTS.handshakeWithinMs, connectionsCheckingInterval: 1_000 },
-      (_request, response) => response.writeHead(426, { Connection: "close", Upgrade: "websocket" }).end("this port speaks WebSocket\n"),
+    this.#http = createServer(HTTP_LIMITS, (_request, response) =>
+      response.writeHead(426, { Connection: "close", Upgrade: "websocket" }).end("this port speaks WebSocket\n"),
     );
     middleware.attach(this.#http);
     await this.#listen(this.#http);
@@ -51,7 +50,7 @@ export class WorkerPart implements Part {
 
   async drain({ delayMs, deadlineMs, slots }: Parameters<Part["drain"]>[0]): Promise<void> {
     const until = systemClock.now() + delayMs + deadlineMs;
-    if (delayMs > 0) await new Promise<void>((resolve) => void systemClock.after(delayMs, resolve));
+    if (delayMs > 0) await sleep(systemClock, delayMs);
     await this.#stop(Math.min(deadlineMs, USER_WITHIN_MS));
     await this.#letGo(slots, Math.max(0, until - systemClock.now()));
     await this.#settle();
