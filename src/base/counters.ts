@@ -4,7 +4,7 @@
 export interface Counters {
   /** WebSockets that were let in. */
   connections: number;
-  /** Upgrades that were answered with an HTTP error. */
+  /** Upgrades, and requests for a foreign host, that were answered with an HTTP error. */
   upgradesRefused: number;
   /** Commands of clients that were read. */
   commands: number;

@@ -9,7 +9,7 @@ import { CLOSE, type Goodbye, readCloseArguments } from "../wire/close-codes.ts"
 import { encodeFrame, readPayloads } from "../wire/frames.ts";
 import type { Message, MessageRecord } from "../wire/record.ts";
 
-/** After this, `closeAll` resolves whether everybody has answered or not (design §3). */
+/** After this, `closeAll` resolves whether everybody has answered or not: as long as a peer has to answer its close frame. */
 export const CLOSE_ALL_WITHIN_MS = 5_000;
 
 type Control =

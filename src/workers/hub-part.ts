@@ -4,7 +4,7 @@ import { hostPort } from "../wire/addresses.ts";
 import { explain } from "./cannot-start.ts";
 import type { Part } from "./child.ts";
 
-/** If the primary dies, workers have this long to say goodbye through the hub; design §3.1 allows 2 s for all. */
+/** If the primary dies, workers have this long to say goodbye through the hub: nobody of this server shall be left after 2 s. */
 export const HUB_LINGERS_MS = 1_500;
 
 export class HubPart implements Part {

@@ -51,7 +51,7 @@ const START_TRIES = 5;
 const DRAIN_GRACE_MS = 12_000;
 /** A hub has nobody to wait for. */
 const HUB_STOPS_WITHIN_MS = 1_000;
-/** In a hurry, children have this long; design §3.1 allows 2 s for all. */
+/** In a hurry, children have this long: all are to be gone after 2 s. */
 const HURRY_MS = 1_700;
 
 const CODES: Readonly<Record<Failure["kind"], number>> = { taken: EXIT.unavailable, setting: EXIT.setting };
