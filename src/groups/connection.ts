@@ -41,7 +41,18 @@ const QUEUE_BYTES_EVER = 16 * DEFAULTS.queueBytes;
 
 const SLOW: Trouble = Object.freeze({ kind: "slow" });
 const OVERFLOW: Trouble = Object.freeze({ kind: "overflow" });
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const NO_GROUPS: ReadonlyMap<string, ConnectionGroup> = new Map();
+
+/** Who hears all messages of a connection before its listeners do, and its end: the protocol that its client speaks. */
+export interface Reader {
+  /** A text message as its UTF-8 bytes, which are valid: a view that is good during this call only. */
+  readText(bytes: Uint8Array): void;
+  /** Any other message. */
+  readMessage(data: string | Uint8Array): void;
+  /** The connection is gone. */
+  end(): void;
+}
 
 type Phase = "connecting" | "open" | "closing" | "closed";
 
@@ -81,6 +92,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #alive = true;
   #paused = false;
   #takenAtPing = 0;
+  #reader: Reader | undefined;
   /** @internal Which of the heartbeat's slots it is in; -1: none. */
   $heartbeatSlot = -1;
 
@@ -281,6 +293,11 @@ export class Connection extends Emitter<ConnectionEvents> {
   #message(data: string | Uint8Array, isBinary: boolean): void {
     if (this.closed) return; // the socket of a connection that was cut may still speak
     this.#alive = true;
+    this.#reader?.readMessage(data);
+    this.#tell(data, isBinary);
+  }
+
+  #tell(data: string | Uint8Array, isBinary: boolean): void {
     this.emit("message", data, isBinary);
     if (typeof data === "string") this.emit("text", data);
     else this.emit("binary", data);
@@ -303,6 +320,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#memberships?.leaveAll(this);
     for (const owner of this.#owners ?? []) owner.closed();
     this.#owners = undefined;
+    this.#reader?.end();
     this.#gone?.resolve();
     // A peer that went without a close frame leaves 1006; if this side had closed already, why it did says more.
     if (code === 1006 && this.#goodbye !== undefined) this.emit("close", this.#goodbye.code, this.#goodbye.reason);
@@ -417,6 +435,20 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#paused = false;
     this.#alive = true; // its answer may lie in what was not read
     this.#carrier.resume();
+  }
+
+  /** @internal Has a protocol hear it. */
+  $readBy(reader: Reader): void {
+    this.#reader = reader;
+  }
+
+  /** @internal A text message as its UTF-8 bytes, which are valid: a view that is good during this call only. For the fast lane. */
+  $hear(bytes: Uint8Array): void {
+    if (this.closed) return;
+    if (this.#reader === undefined) return this.#message(fromUtf8.decode(bytes), false);
+    this.#alive = true;
+    this.#reader.readText(bytes);
+    if (this.listenerCount("message") + this.listenerCount("text") > 0) this.#tell(fromUtf8.decode(bytes), false);
   }
 
   /** @internal Gives it a manager. */

@@ -2,7 +2,7 @@
 // and the manager; must not know sockets or HTTP.
 import type { Counters } from "../base/counters.ts";
 import { GroupcastError } from "../base/errors.ts";
-import type { Connection } from "../groups/connection.ts";
+import type { Connection, Reader } from "../groups/connection.ts";
 import { toMessage } from "../groups/message.ts";
 import { CLOSE } from "../wire/close-codes.ts";
 import { type Command, describe, encodeError, encodeOk, readCommand, type Refusal } from "../wire/commands.ts";
@@ -31,7 +31,7 @@ const PENDING_LENGTH_MAX = 256 * 1024;
 const NO_FACTS: Facts = Object.freeze({});
 const fromUtf8 = new TextDecoder();
 
-export class PlainSession {
+export class PlainSession implements Reader {
   readonly #connection: Connection;
   readonly #options: PlainSessionOptions;
   // Commands behind a join, or behind an authorize that takes its time.
@@ -46,14 +46,19 @@ export class PlainSession {
   constructor(connection: Connection, options: PlainSessionOptions) {
     this.#connection = connection;
     this.#options = options;
-    connection.on("message", (data) => this.#arrived(data));
-    connection.on("close", () => {
-      this.#waiting = [];
-      this.#answers = [];
-    });
+    connection.$readBy(this);
   }
 
-  #arrived(data: string | Uint8Array): void {
+  readText(bytes: Uint8Array): void {
+    this.readMessage(bytes);
+  }
+
+  end(): void {
+    this.#waiting = [];
+    this.#answers = [];
+  }
+
+  readMessage(data: string | Uint8Array): void {
     this.#options.counters.commands++;
     // A command in a binary frame is taken like text.
     const command = readCommand(typeof data === "string" ? data : fromUtf8.decode(data));
