@@ -12,7 +12,7 @@ import type { Message } from "../wire/record.ts";
 import type { Connection } from "./connection.ts";
 import { Fanout } from "./fanout.ts";
 import { type SendOptions, toMessage } from "./message.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../base/turn.ts";
 
 /** What listeners of a {@link ConnectionGroup} are given. */
 export interface ConnectionGroupEvents {
@@ -34,6 +34,8 @@ export interface GroupRoad {
   readonly turn: Turn;
   readonly logger: Logger;
   publish(group: ConnectionGroup, message: Message): Promise<Published>;
+  /** Brings back what was published to the group, if that can be here within the turn. Runs no listener. */
+  catchUp(group: ConnectionGroup): void;
   closeAll(group: ConnectionGroup, goodbye: Goodbye): Promise<void>;
 }
 
@@ -161,7 +163,7 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   $begin(road: GroupRoad): void {
     this.#isNew = false;
     this.#logger = road.logger; // kept beyond its life: what it wrote may fail later
-    this.#life = { road, fanout: new Fanout(road.turn) };
+    this.#life = { road, fanout: new Fanout(road.turn, () => road.catchUp(this)) };
   }
 
   /** @internal True until `begin`: a group lives once. */
