@@ -20,7 +20,8 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = Object.freeze({
   now: (): number => performance.now(),
-  idleMs: (): number => (performance as Partial<typeof performance>).eventLoopUtilization?.().idle ?? performance.now(),
+  idleMs: (): number =>
+    (performance as { eventLoopUtilization?(): { readonly idle: number } }).eventLoopUtilization?.().idle ?? performance.now(),
   after(ms: number, run: () => void): Cancel {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
