@@ -49,11 +49,13 @@ export interface Reader {
   readText(bytes: Uint8Array): void;
   /** Any other message. */
   readMessage(data: string | Uint8Array): void;
+  /** An error of the connection that no listener has heard. */
+  unheard(error: Error): void;
   /** The connection is gone. */
   end(): void;
 }
 
-/** @internal Who has a connection besides its groups: a pool's namespace, a heartbeat. One object for all connections that it has. */
+/** Who has a connection besides its groups: a pool's namespace, a heartbeat. One object for all connections that it has. */
 export interface Owner {
   /** What gathers for them; flushed before a direct send. */
   readonly fanout?: Fanout;
@@ -240,6 +242,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   protected override unheard(error: Error): void {
+    if (this.#reader !== undefined) return this.#reader.unheard(error);
     (this.#memberships?.logger ?? consoleLogger).error(
       { err: error, connection: this.id, namespace: this.namespace },
       `connection ${this.id}: ${error.message}`,
@@ -451,7 +454,7 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** @internal */
   $ownedBy(owner: Owner): void {
-    this.#owners = [...this.#owners, owner];
+    this.#owners = this.#owners.concat(owner); // not a spread: that leaves room for 16 more
   }
 
   /** @internal Undoes {@link $ownedBy}. */
