@@ -2,6 +2,7 @@
 // and the manager; must not know sockets or HTTP.
 import type { Counters } from "../base/counters.ts";
 import { GroupcastError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Connection, Reader } from "../groups/connection.ts";
 import { toMessage } from "../groups/message.ts";
 import { CLOSE } from "../wire/close-codes.ts";
@@ -11,6 +12,7 @@ import type { GroupManager } from "./group-manager.ts";
 export interface PlainSessionOptions {
   readonly groups: GroupManager;
   readonly counters: Counters;
+  readonly logger: Logger;
   /** Only members may send to a group. */
   readonly requireMembership: boolean;
   /** Commands that may be unanswered; with more the socket is not read. */
@@ -51,6 +53,11 @@ export class PlainSession implements Reader {
 
   readText(bytes: Uint8Array): void {
     this.readMessage(bytes);
+  }
+
+  // What goes wrong with one client is that client's affair.
+  unheard(error: Error): void {
+    this.#options.logger.debug({ err: error, connection: this.#connection.id }, error.message);
   }
 
   end(): void {
