@@ -6,6 +6,7 @@ import { isPromiseLike } from "./promises.ts";
 type Listener = (...args: never[]) => unknown;
 /** One call of `on` or `once`. `spent`: it has had its only event. */
 type Registration = { readonly listener: Listener; readonly once: boolean; spent: boolean };
+const NONE: readonly Registration[] = [];
 
 /**
  * Base class of everything that has events. `Events` maps a name to the arguments of its listeners.
@@ -69,7 +70,8 @@ export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof
 
   #add(event: keyof Events, registration: Registration): () => void {
     this.#listeners ??= new Map();
-    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), registration]);
+    // Not a spread, which leaves room for 16 more: there may be many emitters.
+    this.#listeners.set(event, (this.#listeners.get(event) ?? NONE).concat(registration));
     return () => this.#remove(event, registration);
   }
 

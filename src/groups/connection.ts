@@ -10,6 +10,7 @@ import { carry } from "../sockets/carry.ts";
 import { Batch, type Carrier, CLOSED, OPEN, type SocketLike } from "../sockets/socket.ts";
 import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
 import { checkName } from "../wire/names.ts";
+import { Backlog } from "./backlog.ts";
 import type { Fanout } from "./fanout.ts";
 import type { ConnectionGroup } from "./group.ts";
 import type { Memberships } from "./memberships.ts";
@@ -36,13 +37,11 @@ export type Trouble = { readonly kind: "slow" | "overflow" } | { readonly kind: 
 /** A peer that reads nothing any more has this long to answer a close frame: it stands behind a megabyte. So has a cut socket to say so. */
 const CLOSE_SLOW_WITHIN_MS = 1_000;
 
-/** Even within one turn no more than this is queued for one peer: a loop that sends until it is told not to must end. */
-const QUEUE_BYTES_EVER = 16 * DEFAULTS.queueBytes;
-
 const SLOW: Trouble = Object.freeze({ kind: "slow" });
 const OVERFLOW: Trouble = Object.freeze({ kind: "overflow" });
 const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 const NO_GROUPS: ReadonlyMap<string, ConnectionGroup> = new Map();
+const NO_OWNERS: readonly Owner[] = [];
 
 /** Who hears all messages of a connection before its listeners do, and its end: the protocol that its client speaks. */
 export interface Reader {
@@ -50,8 +49,18 @@ export interface Reader {
   readText(bytes: Uint8Array): void;
   /** Any other message. */
   readMessage(data: string | Uint8Array): void;
+  /** An error of the connection that no listener has heard. */
+  unheard(error: Error): void;
   /** The connection is gone. */
   end(): void;
+}
+
+/** Who has a connection besides its groups: a pool's namespace, a heartbeat. One object for all connections that it has. */
+export interface Owner {
+  /** What gathers for them; flushed before a direct send. */
+  readonly fanout?: Fanout;
+  /** The connection's socket is gone. */
+  closed(connection: Connection): void;
 }
 
 type Phase = "connecting" | "open" | "closing" | "closed";
@@ -80,15 +89,10 @@ export class Connection extends Emitter<ConnectionEvents> {
   #memberships: Memberships | undefined;
   #groups: Map<string, ConnectionGroup> | undefined;
   #primary: ConnectionGroup | null = null;
-  // Sets of connections besides groups that this one is in: a pool's namespace. Their owners are told when it closes.
-  #owners: { readonly fanout: Fanout; readonly closed: () => void }[] | undefined;
+  #owners = NO_OWNERS;
 
-  #slow = false;
-  #toldSlow = false;
-  // Of the backlog: what was written in this turn, and what was written before the last turn and is still there.
-  #freshBytes = 0;
-  #waitedBytes = 0;
-  #measuring = false;
+  // Undefined unless the peer is slow.
+  #backlog: Backlog | undefined;
   #alive = true;
   #paused = false;
   #takenAtPing = 0;
@@ -103,16 +107,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     super();
     this.id = checkName(id, "connection id");
     this.namespace = checkName(namespace, "namespace");
-    this.#carrier = carry(socket, {
-      opened: () => this.#opened(),
-      message: (data, isBinary) => this.#message(data, isBinary),
-      pong: () => void (this.#alive = true),
-      drained: () => this.#drained(),
-      error: (error) => {
-        if (!this.closed) this.emit("error", error); // nothing is told after `close`
-      },
-      closed: (code, reason) => this.#closed(code, reason),
-    });
+    this.#carrier = carry(socket, this);
     const { readyState } = socket;
     this.#phase = readyState === CLOSED ? "closed" : readyState === OPEN ? "open" : readyState < OPEN ? "connecting" : "closing";
   }
@@ -201,7 +196,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#phase = "closing";
     // A socket that says nothing of its end is not waited for.
     this.#cancelForce?.();
-    this.#cancelForce = this.#clock.after(CLOSE_SLOW_WITHIN_MS, () => this.#closed(1006, ""));
+    this.#cancelForce = this.#clock.after(CLOSE_SLOW_WITHIN_MS, () => this.$closed(1006, ""));
     this.#carrier.terminate();
   }
 
@@ -247,6 +242,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   }
 
   protected override unheard(error: Error): void {
+    if (this.#reader !== undefined) return this.#reader.unheard(error);
     (this.#memberships?.logger ?? consoleLogger).error(
       { err: error, connection: this.id, namespace: this.namespace },
       `connection ${this.id}: ${error.message}`,
@@ -267,7 +263,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   // Everything that waits for the end of the turn goes first: a direct send, or the close frame, comes after it.
   #flush(): void {
     if (this.#groups !== undefined) for (const group of this.#groups.values()) group.$flush();
-    if (this.#owners !== undefined) for (const { fanout } of this.#owners) fanout.flush();
+    for (const { fanout } of this.#owners) fanout?.flush();
   }
 
   #close(goodbye: Goodbye, withinMs: number): Promise<void> {
@@ -286,40 +282,52 @@ export class Connection extends Emitter<ConnectionEvents> {
     return this.#gone.promise;
   }
 
-  #opened(): void {
-    if (this.#phase === "connecting") this.#phase = "open";
-  }
-
-  #message(data: string | Uint8Array, isBinary: boolean): void {
-    if (this.closed) return; // the socket of a connection that was cut may still speak
-    this.#alive = true;
-    this.#reader?.readMessage(data);
-    this.#tell(data, isBinary);
-  }
-
   #tell(data: string | Uint8Array, isBinary: boolean): void {
     this.emit("message", data, isBinary);
     if (typeof data === "string") this.emit("text", data);
     else this.emit("binary", data);
   }
 
-  #drained(): void {
-    if (!this.#slow) return;
-    this.#slow = false;
-    this.#freshBytes = 0;
-    this.#waitedBytes = 0;
-    if (!this.#toldSlow) return;
-    this.#toldSlow = false;
-    this.emit("drain");
+  // What follows is for this floor and its engine room only; it is not in the published types.
+
+  /** @internal As a carrier tells it. */
+  $opened(): void {
+    if (this.#phase === "connecting") this.#phase = "open";
   }
 
-  #closed(code: number, reason: string): void {
+  /** @internal As a carrier tells it. */
+  $message(data: string | Uint8Array, isBinary: boolean): void {
+    if (this.closed) return; // the socket of a connection that was cut may still speak
+    this.#alive = true;
+    this.#reader?.readMessage(data);
+    this.#tell(data, isBinary);
+  }
+
+  /** @internal As a carrier tells it. */
+  $pong(): void {
+    this.#alive = true;
+  }
+
+  /** @internal As a carrier tells it. */
+  $drained(): void {
+    const told = this.#backlog?.told;
+    this.#backlog = undefined;
+    if (told === true) this.emit("drain");
+  }
+
+  /** @internal As a carrier tells it. */
+  $failed(error: Error): void {
+    if (!this.closed) this.emit("error", error); // nothing is told after `close`
+  }
+
+  /** @internal As a carrier tells it. */
+  $closed(code: number, reason: string): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
     this.#cancelForce?.();
     this.#memberships?.leaveAll(this);
-    for (const owner of this.#owners ?? []) owner.closed();
-    this.#owners = undefined;
+    for (const owner of this.#owners) owner.closed(this);
+    this.#owners = NO_OWNERS;
     this.#reader?.end();
     this.#gone?.resolve();
     // A peer that went without a close frame leaves 1006; if this side had closed already, why it did says more.
@@ -327,38 +335,23 @@ export class Connection extends Emitter<ConnectionEvents> {
     else this.emit("close", code, reason);
   }
 
-  // What is there at the end of a turn and was not written in it has waited for longer than one turn when the next write comes.
-  #measure(bytes: number): void {
-    this.#freshBytes += bytes;
-    if (this.#measuring) return;
-    this.#measuring = true;
-    this.#clock.turnEnd(() => {
-      this.#measuring = false;
-      this.#waitedBytes = this.#slow ? this.#carrier.queuedBytes - this.#freshBytes : 0;
-      this.#freshBytes = 0;
-    });
-  }
-
-  // What follows is for this floor and its engine room only; it is not in the published types.
-
   /**
    * @internal Writes finished frames. Runs no listener: what needs one is returned, and told by {@link $settle} afterwards.
    */
   $deliver(batch: Batch): Trouble | undefined {
     if (this.#phase !== "open" || !this.#carrier.open) return undefined;
-    if (this.#slow) {
-      const { queuedBytes } = this.#carrier;
-      if (Math.min(this.#waitedBytes, queuedBytes) > DEFAULTS.queueBytes || queuedBytes > QUEUE_BYTES_EVER) return OVERFLOW;
-      this.#measure(batch.frames.length);
+    if (this.#backlog !== undefined) {
+      if (this.#backlog.full) return OVERFLOW;
+      this.#backlog.add(batch.frames.length);
     }
     try {
       const slow = this.#carrier.write(batch);
-      if (!slow || this.#slow) return undefined;
+      if (!slow || this.#backlog !== undefined) return undefined;
     } catch (thrown) {
       return { kind: "failed", error: asError(thrown) };
     }
-    this.#slow = true;
-    this.#measure(batch.frames.length);
+    this.#backlog = new Backlog(this.#carrier, this.#clock);
+    this.#backlog.add(batch.frames.length);
     return SLOW;
   }
 
@@ -372,8 +365,8 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.closed) return;
     switch (trouble.kind) {
       case "slow":
-        if (!this.#slow) return; // it has drained since
-        this.#toldSlow = true;
+        if (this.#backlog === undefined) return; // it has drained since
+        this.#backlog.told = true;
         this.emit("slow");
         return;
       case "overflow":
@@ -402,12 +395,12 @@ export class Connection extends Emitter<ConnectionEvents> {
 
   /** @internal Sends a ping that {@link $answered} will tell of. False: this socket cannot. */
   $ping(): boolean {
-    if (this.#carrier.ping === undefined) return false;
     // Whoever is not read cannot be heard.
     this.#alive = this.#paused;
     this.#takenAtPing = this.#carrier.takenBytes;
-    this.#carrier.ping();
-    return true;
+    const pinged = this.#carrier.ping();
+    if (!pinged) this.#alive = true; // nobody was asked
+    return pinged;
   }
 
   /**
@@ -415,7 +408,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    * the kernel gets rid of some of that, somebody is there.
    */
   get $answered(): boolean {
-    return this.#alive || (this.#slow && this.#carrier.takenBytes > this.#takenAtPing);
+    return this.#alive || (this.#backlog !== undefined && this.#carrier.takenBytes > this.#takenAtPing);
   }
 
   /** @internal Closes a peer that no ping reaches: a close frame in case it listens, and the end in any case. */
@@ -450,7 +443,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** @internal A text message as its UTF-8 bytes, which are valid: a view that is good during this call only. For the fast lane. */
   $hear(bytes: Uint8Array): void {
     if (this.closed) return;
-    if (this.#reader === undefined) return this.#message(fromUtf8.decode(bytes), false);
+    if (this.#reader === undefined) return this.$message(fromUtf8.decode(bytes), false);
     this.#alive = true;
     this.#reader.readText(bytes);
     if (this.listenerCount("message") + this.listenerCount("text") > 0) this.#tell(fromUtf8.decode(bytes), false);
@@ -464,13 +457,14 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#memberships = memberships;
   }
 
-  /** @internal Has `fanout` flushed before a direct send, and `closed` called when the socket is gone. Returns its undo. */
-  $ownedBy(fanout: Fanout, closed: () => void): () => void {
-    const owner = { fanout, closed };
-    (this.#owners ??= []).push(owner);
-    return () => {
-      this.#owners = this.#owners?.filter((one) => one !== owner);
-    };
+  /** @internal */
+  $ownedBy(owner: Owner): void {
+    this.#owners = this.#owners.concat(owner); // not a spread: that leaves room for 16 more
+  }
+
+  /** @internal Undoes {@link $ownedBy}. */
+  $disownedBy(owner: Owner): void {
+    this.#owners = this.#owners.filter((one) => one !== owner);
   }
 
   /** @internal The connection's side of a membership; memberships.ts keeps it and the group's side the same fact. */

@@ -2,7 +2,7 @@
 import { type Cancel, type Clock } from "../base/clock.ts";
 import { GroupcastError } from "../base/errors.ts";
 import { CLOSE } from "../wire/close-codes.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Owner } from "./connection.ts";
 
 export interface HeartbeatOptions {
   /** How often each connection is pinged. */
@@ -17,7 +17,7 @@ const TICK_MS_MAX = 1_000;
  * Each connection sits in one slot of a wheel, so that pings are spread over the whole period. Time is counted in ticks of the
  * wheel, not read from a clock: a process that hung counts one tick, and reads the answers that came meanwhile before the next.
  */
-export class Heartbeat {
+export class Heartbeat implements Owner {
   readonly #clock: Clock;
   readonly #slots: Set<Connection>[];
   readonly #tickMs: number;
@@ -38,11 +38,12 @@ export class Heartbeat {
     this.#slots = Array.from({ length: slots }, () => new Set());
   }
 
-  /** Watches `connection` from now on; its first ping comes after one period at the latest. */
+  /** Watches `connection` from now on, as long as it lives; its first ping comes after one period at the latest. */
   add(connection: Connection): void {
     if (connection.$heartbeatSlot >= 0) return;
     connection.$heartbeatSlot = this.#emptiest();
     this.#slots[connection.$heartbeatSlot]?.add(connection);
+    connection.$ownedBy(this);
     if (this.#count++ === 0) this.#cancel = this.#clock.every(this.#tickMs, () => this.#tick());
   }
 
@@ -50,9 +51,15 @@ export class Heartbeat {
   remove(connection: Connection): void {
     if (this.#slots[connection.$heartbeatSlot]?.delete(connection) !== true) return;
     connection.$heartbeatSlot = -1;
+    connection.$disownedBy(this);
     if (--this.#count > 0) return;
     this.#cancel?.();
     this.#cancel = undefined;
+  }
+
+  /** @internal */
+  closed(connection: Connection): void {
+    this.remove(connection);
   }
 
   // Those who come together, after a restart say, are not pinged together. Of equal slots the one that comes last, so that a

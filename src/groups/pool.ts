@@ -8,7 +8,7 @@ import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-co
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, Owner } from "./connection.ts";
 import { drain, type DrainOptions, type DrainReport } from "./drain.ts";
 import { Fanout } from "./fanout.ts";
 import { type Except, toMessage } from "./message.ts";
@@ -58,8 +58,7 @@ export interface DrainConnectionsOptions {
 /** Outcome of a send to one connection; `unknown_connection`: no connection of that id in this process. */
 export type SendOutcome = "done" | "unknown_connection" | "unknown_outcome";
 
-type Namespace = { readonly connections: Map<string, Connection>; readonly fanout: Fanout; readonly unhear: () => void };
-type Member = { readonly forget: () => void };
+type Namespace = Owner & { readonly connections: Map<string, Connection>; readonly fanout: Fanout; readonly unhear: () => void };
 type Drain = { readonly report: Promise<DrainReport>; readonly empty: Deferred<void> };
 
 /**
@@ -73,7 +72,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   readonly #turn: Turn;
   readonly #replace: boolean;
   readonly #namespaces = new Map<string, Namespace>();
-  readonly #members = new Map<Connection, Member>();
+  readonly #members = new Set<Connection>();
   // Connections whose own end emptied their namespace: a later removeConnection still owes its callback.
   readonly #emptiedBy = new WeakSet<Connection>();
   // By namespace; null: all of them.
@@ -116,10 +115,8 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     const namespace = this.#namespaces.get(connection.namespace) ?? this.#open(connection.namespace);
     namespace.connections.set(connection.id, connection);
     namespace.fanout.add(connection);
-    const forget = connection.$ownedBy(namespace.fanout, () => {
-      if (this.#remove(connection)) this.#emptiedBy.add(connection);
-    });
-    this.#members.set(connection, { forget });
+    connection.$ownedBy(namespace);
+    this.#members.add(connection);
     void old?.close(CLOSE.replaced, "replaced"); // last: its listeners find the new one in its place
   }
 
@@ -147,7 +144,7 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
 
   /** The connections of a namespace, or of all, at this moment; safe to walk while they come and go. */
   connections(namespace?: string): readonly Connection[] {
-    if (namespace === undefined) return [...this.#members.keys()];
+    if (namespace === undefined) return [...this.#members];
     return [...(this.#namespaces.get(namespace)?.connections.values() ?? [])];
   }
 
@@ -269,18 +266,23 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   #open(name: string): Namespace {
     const road = this.#road;
     const fanout = new Fanout(this.#turn, road && ((): void => road.catchUp(name)));
-    const namespace = { connections: new Map<string, Connection>(), fanout, unhear: road?.hear(name, fanout) ?? ((): void => {}) };
+    const namespace: Namespace = {
+      connections: new Map(),
+      fanout,
+      unhear: road?.hear(name, fanout) ?? ((): void => {}),
+      closed: (connection) => {
+        if (this.#remove(connection)) this.#emptiedBy.add(connection);
+      },
+    };
     this.#namespaces.set(name, namespace);
     return namespace;
   }
 
   /** True if the namespace is empty now, and gone. */
   #remove(connection: Connection): boolean {
-    const member = this.#members.get(connection);
     const namespace = this.#namespaces.get(connection.namespace);
-    if (member === undefined || namespace === undefined) return false;
-    this.#members.delete(connection);
-    member.forget();
+    if (namespace === undefined || !this.#members.delete(connection)) return false;
+    connection.$disownedBy(namespace);
     namespace.fanout.delete(connection);
     namespace.connections.delete(connection.id);
     if (this.#members.size === 0) this.#drains.get(null)?.empty.resolve();

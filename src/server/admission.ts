@@ -51,6 +51,7 @@ export class Admission {
 
   /** Refuses a browser page of another origin: it would act with its visitor's network. Programs send no Origin and pass. */
   checkOrigin(request: IncomingMessage): Refused | undefined {
+    if (request.headers["origin"] === undefined) return undefined;
     const given = request.headersDistinct["origin"] ?? [];
     if (given.length > 1) return { status: 400, text: "a request has one Origin" };
     const [origin] = given;

@@ -21,7 +21,7 @@ import { refuseUpgrade } from "./http-refusal.ts";
 import { listenForUpgrades } from "./upgrades.ts";
 import { WebSocketMiddleware, type WebSocketMiddlewareOptions } from "./middleware.ts";
 import { Page } from "./page.ts";
-import { PlainSession } from "./plain-session.ts";
+import { PlainSession, type PlainSessionOptions } from "./plain-session.ts";
 
 /** Options of a {@link GroupServer}: its own, its manager's and its middleware's. */
 export interface GroupServerOptions
@@ -117,16 +117,16 @@ export class GroupServer {
     this.groups = new GroupManager({ ...options, logger: this.#logger });
     this.#middleware = new WebSocketMiddleware(this.groups, { ...options, logger: this.#logger });
     this.pool = this.#middleware.pool;
+    const sessions: PlainSessionOptions = {
+      groups: this.groups,
+      counters: this.#counters,
+      logger: this.#logger,
+      requireMembership: options.requireMembership ?? false,
+      commandsPending: DEFAULTS.commandsPending,
+    };
     this.#middleware.on("connection", (connection) => {
       this.#counters.connections++;
-      // What goes wrong with one client is that client's affair.
-      connection.on("error", (error) => this.#logger.debug({ err: error, connection: connection.id }, error.message));
-      void new PlainSession(connection, {
-        groups: this.groups,
-        counters: this.#counters,
-        requireMembership: options.requireMembership ?? false,
-        commandsPending: DEFAULTS.commandsPending,
-      });
+      void new PlainSession(connection, sessions);
     });
   }
 

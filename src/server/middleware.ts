@@ -6,7 +6,7 @@ import { type Clock, systemClock } from "../base/clock.ts";
 import { Emitter } from "../base/emitter.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
-import { type Random, systemRandom } from "../base/random.ts";
+import { type Random, SystemRandom } from "../base/random.ts";
 import { Connection } from "../groups/connection.ts";
 import { Heartbeat } from "../groups/heartbeat.ts";
 import { ConnectionsPool } from "../groups/pool.ts";
@@ -18,6 +18,9 @@ import { pathOf } from "./http.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
 import { openLane } from "./lane.ts";
 import { listenForUpgrades } from "./upgrades.ts";
+
+/** Ids that are made ready together: 4 KiB of chance. */
+const IDS_AT_ONCE = 256;
 
 /** What listeners of a {@link WebSocketMiddleware} are given. */
 export interface WebSocketMiddlewareEvents {
@@ -81,7 +84,7 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
     this.#ownsGroups = groups === undefined;
     this.#options = options;
     this.#logger = options.logger ?? consoleLogger;
-    this.#random = options.random ?? systemRandom;
+    this.#random = options.random ?? new SystemRandom(IDS_AT_ONCE);
     const clock = options.clock ?? systemClock;
     this.#heartbeat = new Heartbeat(clock, {
       pingEveryMs: options.pingEveryMs ?? DEFAULTS.pingEveryMs,
@@ -166,7 +169,6 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
     const connection = this.#options.createConnection?.(id, namespace, socket) ?? new Connection(id, namespace, socket);
     this.pool.newConnection(connection);
     this.#heartbeat.add(connection);
-    connection.on("close", () => this.#heartbeat.remove(connection));
     this.emit("connection", connection, info.request);
     return connection;
   }

@@ -2,6 +2,7 @@
 // and the manager; must not know sockets or HTTP.
 import type { Counters } from "../base/counters.ts";
 import { GroupcastError } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
 import type { Connection, Reader } from "../groups/connection.ts";
 import { toMessage } from "../groups/message.ts";
 import { CLOSE } from "../wire/close-codes.ts";
@@ -12,6 +13,7 @@ import type { GroupManager } from "./group-manager.ts";
 export interface PlainSessionOptions {
   readonly groups: GroupManager;
   readonly counters: Counters;
+  readonly logger: Logger;
   /** Only members may send to a group. */
   readonly requireMembership: boolean;
   /** Commands that may be unanswered; with more the socket is not read. */
@@ -64,6 +66,11 @@ export class PlainSession implements Reader {
     const text = fromUtf8.decode(bytes);
     const command = this.#take(text);
     if (command.cmd === "send_to_group" && this.#options.groups.asksNobody) this.#known = KnownSend.from(text, command);
+  }
+
+  // What goes wrong with one client is that client's affair.
+  unheard(error: Error): void {
+    this.#options.logger.debug({ err: error, connection: this.#connection.id }, error.message);
   }
 
   readMessage(data: string | Uint8Array): void {

@@ -17,7 +17,7 @@ export class BacklogWatch {
     this.#events = events;
   }
 
-  /** True: there is a backlog, and `drained` will be told when it is gone. */
+  /** True: there is a backlog, and `$drained` will be told when it is gone. */
   look(): boolean {
     if (!this.#watching && this.#socket.bufferedAmount > BACKLOG_BYTES) {
       this.#watching = true;
@@ -33,6 +33,6 @@ export class BacklogWatch {
       return;
     }
     this.#watching = false;
-    this.#events.drained();
+    this.#events.$drained();
   };
 }

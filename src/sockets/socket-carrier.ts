@@ -1,21 +1,19 @@
 // What carrying a connection is on every socket, whatever its listeners look like: messages one by one, closing, and an end that is
-// told once. node-socket.ts and web-socket.ts add what theirs can do. Must not know connections or groups.
+// told once. node-socket.ts, server-socket.ts and web-socket.ts add what theirs can do. Must not know connections or groups.
 import { asError } from "../base/errors.ts";
 import { BacklogWatch } from "./backlog-watch.ts";
 import { type Batch, type Carrier, type CarrierEvents, CLOSED, OPEN, sendOn, type SocketLike } from "./socket.ts";
 
 export class SocketCarrier<Socket extends SocketLike> implements Carrier {
   readonly socket: Socket;
-  protected readonly events: CarrierEvents;
-  readonly #watch: BacklogWatch;
-  readonly ping: (() => void) | undefined;
+  readonly events: CarrierEvents;
+  // Made with the first message: a server's sockets need none.
+  #watch: BacklogWatch | undefined;
   #ended = false;
 
   constructor(socket: Socket, events: CarrierEvents) {
     this.socket = socket;
     this.events = events;
-    this.#watch = new BacklogWatch(socket, events);
-    this.ping = typeof socket.ping === "function" ? this.#ping : undefined;
   }
 
   get open(): boolean {
@@ -32,6 +30,7 @@ export class SocketCarrier<Socket extends SocketLike> implements Carrier {
 
   write(batch: Batch): boolean {
     for (const payload of batch.payloads) sendOn(this.socket, payload);
+    this.#watch ??= new BacklogWatch(this.socket, this.events);
     return this.#watch.look();
   }
 
@@ -39,7 +38,7 @@ export class SocketCarrier<Socket extends SocketLike> implements Carrier {
     try {
       this.socket.close(code, reason);
     } catch (error) {
-      this.events.error(asError(error));
+      this.events.$failed(asError(error));
       this.terminate();
     }
   }
@@ -49,10 +48,20 @@ export class SocketCarrier<Socket extends SocketLike> implements Carrier {
       if (this.socket.terminate !== undefined) return this.socket.terminate();
       this.socket.close();
     } catch (error) {
-      this.events.error(asError(error));
+      this.events.$failed(asError(error));
     }
     // A silent peer would keep a socket that cannot be cut in its closing handshake for ever: for us it ends here.
     if (this.socket.readyState !== CLOSED) this.end(1006, "");
+  }
+
+  ping(): boolean {
+    if (typeof this.socket.ping !== "function") return false;
+    try {
+      if (this.open) this.socket.ping();
+    } catch (error) {
+      this.events.$failed(asError(error));
+    }
+    return true;
   }
 
   pause(): void {
@@ -63,18 +72,10 @@ export class SocketCarrier<Socket extends SocketLike> implements Carrier {
     this.socket.resume?.();
   }
 
-  /** Tells `closed`, once. */
-  protected end(code: number, reason: string): void {
+  /** Tells `$closed`, once. */
+  end(code: number, reason: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.events.closed(code, reason);
+    this.events.$closed(code, reason);
   }
-
-  readonly #ping = (): void => {
-    try {
-      if (this.open) this.socket.ping?.();
-    } catch (error) {
-      this.events.error(asError(error));
-    }
-  };
 }

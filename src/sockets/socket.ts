@@ -1,4 +1,4 @@
-// Ports between a connection and whatever socket carries it. Knows no socket library; see node-socket.ts and web-socket.ts.
+// Ports between a connection and whatever socket carries it. Knows no socket library; see the files beside it.
 import { concat, encodeFrame, type Payload, readPayloads } from "../wire/frames.ts";
 
 /**
@@ -60,27 +60,30 @@ export interface Carrier {
   readonly queuedBytes: number;
   /** Bytes that the kernel has taken so far; 0 from a socket that cannot tell. */
   readonly takenBytes: number;
-  /** Sends in order. True: the socket has a backlog now, and `drained` will be told when it is gone. May throw if the socket does. */
+  /** Sends in order. True: the socket has a backlog now, and `$drained` will be told when it is gone. May throw if the socket does. */
   write(batch: Batch): boolean;
   /** Begins the closing handshake. Never throws. */
   close(code: number, reason: string): void;
-  /** Ends the socket at once. `closed` follows. Never throws. */
+  /** Ends the socket at once. `$closed` follows. Never throws. */
   terminate(): void;
-  /** Sends a ping, if this socket can. Never throws. */
-  ping: (() => void) | undefined;
+  /** Sends a ping. False: this socket cannot. Never throws. */
+  ping(): boolean;
   /** Stops and starts reading, if this socket can. */
   pause(): void;
   resume(): void;
 }
 
-/** What a carrier tells its connection. `closed` is told once, last. */
+/**
+ * What a carrier tells its connection. `$closed` is told once, last. A connection is these itself, not an object of closures for each;
+ * so their names begin with `$`, like all that a subclass of an application must not come across.
+ */
 export interface CarrierEvents {
-  opened(): void;
-  message(data: string | Uint8Array, isBinary: boolean): void;
-  pong(): void;
-  drained(): void;
-  error(error: Error): void;
-  closed(code: number, reason: string): void;
+  $opened(): void;
+  $message(data: string | Uint8Array, isBinary: boolean): void;
+  $pong(): void;
+  $drained(): void;
+  $failed(error: Error): void;
+  $closed(code: number, reason: string): void;
 }
 
 /** `readyState` of an open socket, the same in `ws` and in the WHATWG standard. */

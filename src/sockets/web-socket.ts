@@ -11,13 +11,13 @@ export class WebSocketCarrier extends SocketCarrier<WebSocketLike> {
     super(socket, events);
     // Blobs can only be read asynchronously, which would break the order of messages.
     socket.binaryType = "arraybuffer";
-    socket.addEventListener("open", () => events.opened());
+    socket.addEventListener("open", () => events.$opened());
     socket.addEventListener("message", ({ data }: { data: string | ArrayBuffer | Uint8Array }) => {
-      if (typeof data === "string") events.message(data, false);
-      else events.message(data instanceof Uint8Array ? data : new Uint8Array(data), true);
+      if (typeof data === "string") events.$message(data, false);
+      else events.$message(data instanceof Uint8Array ? data : new Uint8Array(data), true);
     });
     socket.addEventListener("error", (event: { error?: unknown; message?: string }) =>
-      events.error(event.error instanceof Error ? event.error : new GroupcastError("internal", event.message || "the socket failed")),
+      events.$failed(event.error instanceof Error ? event.error : new GroupcastError("internal", event.message || "the socket failed")),
     );
     socket.addEventListener("close", ({ code, reason }: { code?: number; reason?: string }) => this.end(code ?? 1006, reason ?? ""));
   }

@@ -45,7 +45,7 @@ export class FakeSocket implements SocketLike {
   answersClose = true;
   /** Thrown by every send from now on; undefined: none. */
   sendError: Error | undefined;
-  readonly #listeners = new Listeners();
+  readonly #listeners = new Listeners(this);
   readonly #stream: FakeStream | undefined;
   #stalled = false;
 
@@ -166,7 +166,7 @@ export class FakeSocket implements SocketLike {
 
 /** The stream below a fake socket: as much of net.Socket as a carrier uses. */
 class FakeStream {
-  readonly #listeners = new Listeners();
+  readonly #listeners = new Listeners(this);
   readonly #socket: FakeSocket;
 
   constructor(socket: FakeSocket) {
@@ -175,6 +175,11 @@ class FakeStream {
 
   on(event: string, listener: (...args: never[]) => void): this {
     this.#listeners.add(event, listener);
+    return this;
+  }
+
+  once(event: string, listener: (...args: never[]) => void): this {
+    this.#listeners.add(event, listener, true);
     return this;
   }
 
@@ -196,14 +201,25 @@ class FakeStream {
   }
 }
 
+/** As Node's emitters: a listener is called with what it listens to as `this`. */
 class Listeners {
-  readonly #listeners = new Map<string, ((...args: never[]) => void)[]>();
+  readonly #of: object;
+  readonly #listeners = new Map<string, { readonly listener: (...args: never[]) => void; readonly once: boolean }[]>();
 
-  add(event: string, listener: (...args: never[]) => void): void {
-    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), listener]);
+  constructor(of: object) {
+    this.#of = of;
+  }
+
+  add(event: string, listener: (...args: never[]) => void, once = false): void {
+    this.#listeners.set(event, [...(this.#listeners.get(event) ?? []), { listener, once }]);
   }
 
   tell(event: string, ...args: unknown[]): void {
-    for (const listener of this.#listeners.get(event) ?? []) listener(...(args as never[]));
+    const listeners = this.#listeners.get(event) ?? [];
+    this.#listeners.set(
+      event,
+      listeners.filter(({ once }) => !once),
+    );
+    for (const { listener } of listeners) Reflect.apply(listener, this.#of, args);
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { GroupcastError } from "../../../src/base/errors.ts";
 import { deferred, quiet, within } from "../../../src/base/promises.ts";
-import { systemRandom } from "../../../src/base/random.ts";
+import { SystemRandom, systemRandom } from "../../../src/base/random.ts";
 import { FakeClock } from "../../../src/testing/index.ts";
 import { stateOf } from "../fakes.ts";
 
@@ -38,9 +38,14 @@ describe("within", () => {
 });
 
 describe("ids", () => {
-  it("are 128 random bits as 32 hexadecimal digits, each another", () => {
-    const ids = Array.from({ length: 1000 }, () => systemRandom.id());
+  it.each([
+    ["made one by one", systemRandom],
+    ["made ready 256 at a time", new SystemRandom(256)],
+  ])("%s are 128 random bits as 32 hexadecimal digits, each another", (_, random) => {
+    const ids = Array.from({ length: 1000 }, () => random.id());
     for (const id of ids) expect(id).toMatch(/^[0-9a-f]{32}$/);
     expect(new Set(ids).size).toBe(ids.length);
+    // Every digit of it is chance: in a thousand each takes every value.
+    for (let digit = 0; digit < 32; digit++) expect(new Set(ids.map((id) => id[digit])).size).toBe(16);
   });
 });

@@ -80,6 +80,32 @@ describe("a connection made by hand", () => {
     expect(user.send("x")).toBe(true);
   });
 
+  it("leaves every ordinary name to subclasses: what its socket tells it comes by other ways", () => {
+    const called: string[] = [];
+    class User extends Connection {
+      opened = (): void => void called.push("opened");
+      message = (): void => void called.push("message");
+      pong = (): void => void called.push("pong");
+      drained = (): void => void called.push("drained");
+      failed = (): void => void called.push("failed");
+      ended = (): void => void called.push("ended");
+    }
+    for (const stream of [false, true]) {
+      const socket = new FakeSocket({ stream });
+      const user = new User("7", "default", socket);
+      const heard: string[] = [];
+      user.on("text", (text) => heard.push(text));
+      user.on("error", ({ message }) => heard.push(message));
+      user.on("close", (code) => heard.push(String(code)));
+      socket.receive("text");
+      socket.pong();
+      socket.flow();
+      socket.fail(new Error("reset"));
+      expect(heard).toEqual(["text", "reset", "1006"]);
+    }
+    expect(called).toEqual([]);
+  });
+
   it("may wrap a socket in any state", async () => {
     for (const [readyState, closed, sends] of [
       [0, false, false],

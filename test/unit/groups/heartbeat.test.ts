@@ -14,10 +14,7 @@ function watched(count = 1, options: HeartbeatOptions = { pingEveryMs, pongWithi
   const people = Array.from({ length: count }, (_, index) => {
     const socket = new FakeSocket();
     const connection = new Connection(String(index), "default", socket);
-    connection.on("close", (code, reason) => {
-      closes.push(`${connection.id} ${code} ${reason} at ${clock.now()}`);
-      heartbeat.remove(connection);
-    });
+    connection.on("close", (code, reason) => void closes.push(`${connection.id} ${code} ${reason} at ${clock.now()}`));
     heartbeat.add(connection);
     return { connection, socket };
   });
@@ -184,6 +181,14 @@ describe("the heartbeat", () => {
     const { clock, people } = watched(3);
     for (const { socket } of people) socket.hangUp();
     expect(clock.timers).toBe(0);
+  });
+
+  it("is watched no more by the time that its end is told", () => {
+    const { clock, first } = watched();
+    const timers: number[] = [];
+    first.connection.on("close", () => void timers.push(clock.timers));
+    first.socket.hangUp();
+    expect(timers).toEqual([0]);
   });
 
   it("watches a connection once, however often it is added", async () => {

@@ -6,12 +6,14 @@ import { MemoryAdapter } from "../../../src/channel/memory.ts";
 import { Connection, GroupManager, type GroupManagerOptions } from "../../../src/index.ts";
 import { PlainSession } from "../../../src/server/plain-session.ts";
 import { FakeSocket } from "../../../src/testing/index.ts";
+import { NoteLogger } from "../fakes.ts";
 
 interface Session {
   readonly socket: FakeSocket;
   readonly connection: Connection;
   readonly groups: GroupManager;
   readonly counters: ReturnType<typeof newCounters>;
+  readonly logger: NoteLogger;
 }
 
 function session(options: GroupManagerOptions & { requireMembership?: boolean; groups?: GroupManager; id?: string } = {}): Session {
@@ -20,8 +22,15 @@ function session(options: GroupManagerOptions & { requireMembership?: boolean; g
   const connection = new Connection(options.id ?? "a", "default", socket);
   groups.adopt(connection);
   const counters = newCounters();
-  void new PlainSession(connection, { groups, counters, requireMembership: options.requireMembership ?? false, commandsPending: 8 });
-  return { socket, connection, groups, counters };
+  const logger = new NoteLogger();
+  void new PlainSession(connection, {
+    groups,
+    counters,
+    logger,
+    requireMembership: options.requireMembership ?? false,
+    commandsPending: 8,
+  });
+  return { socket, connection, groups, counters, logger };
 }
 
 /** Everything that can run now has run: microtasks, and the end of the turn. */
@@ -173,5 +182,15 @@ describe("the commands of one client", () => {
     expect(heard).toEqual([]);
     expect(socket.sent).toEqual([]);
     expect(groups.get("g")?.size).toBe(1);
+  });
+
+  it("says what went wrong with one client to the log, as a detail, unless the application listens", () => {
+    const { socket, connection, logger } = session();
+    socket.fail(new Error("reset"));
+    expect(logger.lines).toMatchObject([{ level: "debug", facts: { connection: connection.id }, text: "reset" }]);
+    const heard = session();
+    heard.connection.on("error", () => {});
+    heard.socket.fail(new Error("reset"));
+    expect(heard.logger.lines).toEqual([]);
   });
 });

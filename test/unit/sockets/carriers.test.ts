@@ -9,12 +9,12 @@ import { codeOf, settle, StreamSocket, texts, WebFake } from "../fakes.ts";
 function carried(socket: SocketLike): { carrier: Carrier; told: string[] } {
   const told: string[] = [];
   const carrier = carry(socket, {
-    opened: () => void told.push("opened"),
-    message: (data, isBinary) => void told.push(`${isBinary ? "binary" : "text"} ${texts([data])[0]}`),
-    pong: () => void told.push("pong"),
-    drained: () => void told.push("drained"),
-    error: (error) => void told.push(`error ${error.message}`),
-    closed: (code, reason) => void told.push(`closed ${code} ${reason}`),
+    $opened: () => void told.push("opened"),
+    $message: (data, isBinary) => void told.push(`${isBinary ? "binary" : "text"} ${texts([data])[0]}`),
+    $pong: () => void told.push("pong"),
+    $drained: () => void told.push("drained"),
+    $failed: (error) => void told.push(`error ${error.message}`),
+    $closed: (code, reason) => void told.push(`closed ${code} ${reason}`),
   });
   return { carrier, told };
 }
@@ -77,14 +77,14 @@ describe.each([
   it("pings, pauses and resumes", () => {
     const socket = make();
     const { carrier, told } = carried(socket);
-    carrier.ping?.();
+    carrier.ping();
     expect(told).toEqual(["pong"]);
     carrier.pause();
     expect(socket.paused).toBe(true);
     carrier.resume();
     expect(socket.paused).toBe(false);
     socket.hangUp();
-    carrier.ping?.();
+    carrier.ping();
     expect(socket.pings).toBe(1);
   });
 
@@ -119,9 +119,55 @@ describe("a ws server socket", () => {
   });
 });
 
+describe("carriers of server sockets", () => {
+  it("share their listeners, which find the carrier on the socket, and hear the stream only while there is a backlog", () => {
+    const listeners = new Map<string, Set<unknown>>();
+    const drains: unknown[] = [];
+    class Listened extends StreamSocket {
+      override on(event: string, listener: (...args: never[]) => void): this {
+        if (!listeners.has(event)) listeners.set(event, new Set());
+        listeners.get(event)?.add(listener);
+        return super.on(event, listener);
+      }
+    }
+    const [one, two] = [new Listened(), new Listened()];
+    const all = [one, two].map((socket) => carried(socket));
+    const stream = (one as unknown as { _socket: { once(event: string, listener: () => void): unknown } })._socket;
+    const once = stream.once.bind(stream);
+    stream.once = (event, listener) => (drains.push(listener), once(event, listener));
+    expect([...listeners].map(([event, { size }]) => [event, size])).toEqual([
+      ["message", 1],
+      ["pong", 1],
+      ["error", 1],
+      ["close", 1],
+    ]);
+    one.receive("for one");
+    two.receive("for two");
+    two.hangUp();
+    expect(all.map(({ told }) => told)).toEqual([["text for one"], ["text for two", "closed 1006 "]]);
+    one.flow();
+    one.stall();
+    for (let message = 0; message < 5; message++) all[0]?.carrier.write(Batch.of("x".repeat(100_000)));
+    expect(drains).toHaveLength(1);
+    one.flow();
+    one.flow();
+    expect(all[0]?.told).toEqual(["text for one", "drained"]);
+  });
+
+  it("let a second one carry the same socket: both hear it, and both write in order", () => {
+    const socket = new StreamSocket();
+    const [first, second] = [carried(socket), carried(socket)];
+    first.carrier.write(Batch.of("one"));
+    second.carrier.write(Batch.of("two"));
+    socket.receive("both");
+    expect(texts(socket.sent)).toEqual(["one", "two"]);
+    expect([first.told, second.told]).toEqual([["text both"], ["text both"]]);
+  });
+});
+
 describe("a stream that took everything at once", () => {
   it("is no backlog, though it asks for a drain: more than its high-water mark went in one write", () => {
-    const stream = { writableLength: 0, writableNeedDrain: true, write: () => false, on: () => {} };
+    const stream = { writableLength: 0, writableNeedDrain: true, write: () => false, once: () => {} };
     const socket = Object.assign(new FakeSocket(), { _isServer: true, _socket: stream });
     const { carrier } = carried(socket);
     expect(carrier.write(Batch.of("x".repeat(100_000)))).toBe(false);
@@ -130,7 +176,7 @@ describe("a stream that took everything at once", () => {
   });
 
   it("is left alone where frames cannot go straight to it: a client must mask, and other runtimes have none", () => {
-    const stream = { writableLength: 0, writableNeedDrain: false, write: () => true, on: () => {} };
+    const stream = { writableLength: 0, writableNeedDrain: false, write: () => true, once: () => {} };
     for (const shape of [
       { _isServer: false, _socket: stream },
       { _isServer: true, _socket: null },
@@ -257,7 +303,7 @@ describe("a WHATWG WebSocket", () => {
     const socket = new WebFake();
     socket.answersClose = false;
     const { carrier, told } = carried(socket);
-    expect(carrier.ping).toBeUndefined();
+    expect(carrier.ping()).toBe(false);
     carrier.close(1000, "bye");
     expect(told).toEqual([]);
     carrier.terminate();
