@@ -49,6 +49,8 @@ export class Channel {
   readonly #outgoing = new Map<string, Outgoing>();
   // Of all that is in `#outgoing`.
   #heldBytes = 0;
+  // What the last record needed, and so, likely, will the next.
+  #likelyBytes = 0;
   #turn: Turn;
   #watcher: ChannelWatcher | undefined;
   #isUp = false;
@@ -215,14 +217,17 @@ export class Channel {
     // What goes at the end of this turn is no queue.
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
-    if (outgoing === undefined) this.#outgoing.set(topic, (outgoing = new Outgoing(topic)));
+    if (outgoing === undefined) {
+      outgoing = new Outgoing(topic, this.#likelyBytes);
+      this.#outgoing.set(topic, outgoing);
+      this.#turn.addFirst(this.#sender);
+    }
     return outgoing;
   }
 
   #added(outgoing: Outgoing, bytes: number): void {
     this.#heldBytes += bytes;
     if (outgoing.isFull) this.#send(outgoing);
-    else this.#sendSoon();
   }
 
   #sendSoon(): void {
@@ -242,6 +247,7 @@ export class Channel {
     }
     this.#forget(outgoing);
     const { accepted, topic } = outgoing;
+    this.#likelyBytes = outgoing.frameBytes;
     const [first, ...more] = outgoing.records().map((record) => this.#adapter.publish(topic, record));
     const all = more.length === 0 ? first : Promise.all([first, ...more]).then(([receipt]) => receipt);
     all?.then((receipt = NOBODY_KNOWS) => accepted.resolve(receipt), accepted.reject);

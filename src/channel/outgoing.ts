@@ -14,14 +14,20 @@ export class Outgoing {
   #last: Gather;
   #fullBytes = 0;
 
-  constructor(topic: string) {
+  /** `likelyBytes`: what its frames are likely to need. */
+  constructor(topic: string, likelyBytes: number) {
     this.topic = topic;
-    this.#last = this.#next();
+    this.#last = this.#next(likelyBytes);
   }
 
   /** Bytes of its records; at most so many. */
   get bytes(): number {
     return this.#fullBytes + this.#last.bytes;
+  }
+
+  /** Bytes of its frames; of the last of its records, if there are several. */
+  get frameBytes(): number {
+    return this.#last.frameBytes;
   }
 
   /** True once it is worth a record: it need not wait for the end of the turn. */
@@ -51,8 +57,8 @@ export class Outgoing {
     return this.#last;
   }
 
-  #next(): Gather {
-    const gather = new Gather();
+  #next(likelyBytes = 0): Gather {
+    const gather = new Gather(likelyBytes);
     this.#gathers.push(gather);
     return gather;
   }

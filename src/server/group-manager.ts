@@ -158,14 +158,19 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return quiet(this.#publish(name, { namespace }, make));
   }
 
+  /** @internal The topic of a group, for {@link publishText}. */
+  topicOf(namespace: string, name: string): string {
+    return encodeTopic({ kind: "group", namespace, name });
+  }
+
   /**
    * @internal A text for a group, UTF-8 bytes of `source` from `from` to `to`: {@link publish} without a promise for each. Resolves with
    * all that goes with it; undefined: refused; null: this takes `publish`.
    */
-  publishText(namespace: string, name: string, source: Uint8Array, from: number, to: number): Promise<unknown> | undefined | null {
+  publishText(topic: string, source: Uint8Array, from: number, to: number): Promise<unknown> | undefined | null {
     // Leavers need a look at each message.
     if (this.#memberships.isTellingLeave) return null;
-    return this.#channel.publishText(encodeTopic({ kind: "group", namespace, name }), source, from, to);
+    return this.#channel.publishText(topic, source, from, to);
   }
 
   /** @internal True: what was published is accepted, without a word. */

@@ -52,7 +52,9 @@ export class PlainSession implements Reader {
   // Characters of messages that are not answered for, behind a join or on their way.
   #pendingLength = 0;
   #paused = false;
+  // The last way of sending that needs no second look, and the topic that it leads to.
   #known: KnownSend | undefined;
+  #topic = "";
 
   constructor(connection: Connection, options: PlainSessionOptions) {
     this.#connection = connection;
@@ -65,7 +67,7 @@ export class PlainSession implements Reader {
     if (known !== undefined && this.#waiting === undefined && !this.#held && this.#sendOn(known, bytes)) return;
     const text = fromUtf8.decode(bytes);
     const command = this.#take(text);
-    if (command.cmd === "send_to_group" && this.#options.groups.asksNobody) this.#known = KnownSend.from(text, command);
+    if (command.cmd === "send_to_group") this.#learn(text, command);
   }
 
   // What goes wrong with one client is that client's affair.
@@ -93,6 +95,12 @@ export class PlainSession implements Reader {
     return command;
   }
 
+  #learn(text: string, command: Command): void {
+    const { groups } = this.#options;
+    this.#known = groups.asksNobody ? KnownSend.from(text, command) : undefined;
+    if (this.#known !== undefined) this.#topic = groups.topicOf(this.#connection.namespace, this.#known.group);
+  }
+
   /** Sends the message of a command that is like the last one; false: it is not, or needs more of a look. */
   #sendOn(known: KnownSend, bytes: Uint8Array): boolean {
     const { groups, counters, requireMembership } = this.#options;
@@ -100,7 +108,7 @@ export class PlainSession implements Reader {
     const from = known.messageAt(bytes);
     if (from < 0 || (requireMembership && !connection.groups.has(known.group))) return false;
     const to = bytes.length - 2;
-    const accepted = groups.publishText(connection.namespace, known.group, bytes, from, to);
+    const accepted = groups.publishText(this.#topic, bytes, from, to);
     if (accepted === null) return false;
     counters.commands++;
     if (accepted === undefined) counters.commandsIgnored++;

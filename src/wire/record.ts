@@ -102,7 +102,7 @@ export class MessageRecord {
   }
 }
 
-/** The smallest buffer for messages that gather: a dozen small ones, and cheap to make. */
+/** The smallest buffer for more than one message: a dozen small ones, and cheap to make. */
 const BUFFER_BYTES_MIN = 4 * 1024;
 
 /** Messages of one topic that gather into a record: their frames are written one behind the other as they come. */
@@ -114,10 +114,21 @@ export class Gather {
   #buffer: Uint8Array = EMPTY;
   #length = 0;
   #rowBytes = 0;
+  readonly #firstBytes: number;
+
+  /** `firstBytes`: how much room to make for the first text: as much as all are likely to need. */
+  constructor(firstBytes = 0) {
+    this.#firstBytes = firstBytes;
+  }
 
   /** Messages in it. */
   get count(): number {
     return this.#kinds.length;
+  }
+
+  /** Bytes of all frames. */
+  get frameBytes(): number {
+    return this.#length;
   }
 
   /** Bytes of the record that it makes; at most so many. */
@@ -174,8 +185,7 @@ export class Gather {
     const at = this.#length;
     this.#length += bytes;
     if (this.#length > this.#buffer.length) {
-      // The first one alone has a buffer of its size: most turns bring one message, and its frame may stay in somebody's backlog.
-      const larger = new Uint8Array(at === 0 ? bytes : Math.max(BUFFER_BYTES_MIN, 2 * this.#length));
+      const larger = new Uint8Array(at === 0 ? Math.max(bytes, this.#firstBytes) : Math.max(BUFFER_BYTES_MIN, 2 * this.#length));
       larger.set(this.#buffer.subarray(0, at));
       this.#buffer = larger;
     }
