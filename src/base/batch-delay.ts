@@ -2,6 +2,9 @@
 // know what is written.
 import type { Clock } from "./clock.ts";
 
+/** The longest wait that may be asked for, ms: more would be felt by everybody, and gains nothing, as a batch is full long before. */
+export const BATCH_DELAY_MS_MAX = 100;
+
 /** Flushes that were quicker are not worth a wait: a timer cannot wait for less, ms. */
 const WORTH_MS = 1;
 /** After a flush the process may be busy with flushing for a third of the time: the wait is at most so many times as long as the flush. */

@@ -1,4 +1,5 @@
 // Where groups and the channel are introduced to each other. Knows both; must not know sockets, HTTP or the wire's commands.
+import { BATCH_DELAY_MS_MAX } from "../base/batch-delay.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Emitter } from "../base/emitter.ts";
 import { GroupcastError } from "../base/errors.ts";
@@ -312,9 +313,6 @@ const NOWHERE: Published = Object.freeze({ position: null });
 function topicOf(group: ConnectionGroup): string {
   return encodeTopic({ kind: "group", namespace: group.namespace, name: group.name });
 }
-
-/** More would be felt by everybody, and gains nothing: a batch is full long before. */
-const BATCH_DELAY_MS_MAX = 100;
 
 function checkDelay(delayMs: number): number {
   if (delayMs >= 0 && delayMs <= BATCH_DELAY_MS_MAX) return delayMs;
