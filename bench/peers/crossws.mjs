@@ -4,7 +4,7 @@ import crossws from "crossws/adapters/node";
 import { stopWithTheBench } from "./stop.mjs";
 
 stopWithTheBench();
-const { handleUpgrade } = crossws({
+const sockets = crossws({
   hooks: {
     message(peer, message) {
       const command = JSON.parse(message.text());
@@ -16,5 +16,5 @@ const { handleUpgrade } = crossws({
     },
   },
 });
-const http = createServer().on("upgrade", (request, socket, head) => void handleUpgrade(request, socket, head));
+const http = createServer().on("upgrade", (request, socket, head) => void sockets.handleUpgrade(request, socket, head));
 http.listen(0, "127.0.0.1", () => console.log(`listening ${http.address().port}`));
