@@ -27,6 +27,11 @@ export interface Shape {
   readonly warmSeconds?: number;
   /** Between the last join and the first message. */
   readonly settleMs?: number;
+  /** A rate is held while p99 is at most this; default 50. */
+  readonly capMs?: number;
+  /** What is under way at the end may take so long to arrive in all (default 20), with silences of at most `patienceMs` (default 3,000). */
+  readonly drainSeconds?: number;
+  readonly patienceMs?: number;
 }
 
 /** How long a step is, unless its shape says so. */
@@ -139,6 +144,9 @@ function flagsOf(shape: Shape, { port, protocol, pids, collect }: LoadTarget): r
     slow: shape.slow,
     seconds: shape.seconds ?? SECONDS,
     warm: shape.warmSeconds ?? WARM_SECONDS,
+    "cap-ms": shape.capMs,
+    drain: shape.drainSeconds,
+    "patience-ms": shape.patienceMs,
     "settle-ms": shape.settleMs ?? settleOf(shape.clients),
   };
   return Object.entries(flags).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, String(value)]));

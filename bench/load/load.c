@@ -49,8 +49,8 @@ static const u64 MS = 1000000, SECOND = 1000000000;  // in ns
 // ---- Options ------------------------------------------------------------------------------------------------------------
 
 static struct {
-  int port, clients, groups, groupsPerClient, publishers, window, size, inflight, slow, settleMs, limitSeconds;
-  double seconds, warmSeconds, capMs;
+  int port, clients, groups, groupsPerClient, publishers, window, size, inflight, slow, settleMs, patienceMs, limitSeconds;
+  double seconds, warmSeconds, drainSeconds, capMs;
   bool isIdle, isSocketIo;
   double rates[RATES_MAX];
   int rateCount;
@@ -59,7 +59,7 @@ static struct {
   int collect;         // this process collects its garbage on SIGUSR2; 0: none does
 } options = {
     .clients = 1000, .groups = 1, .publishers = 1, .window = 1, .size = 128, .inflight = 200, .settleMs = 500,
-    .limitSeconds = 170, .seconds = 3, .warmSeconds = 1, .capMs = 50,
+    .patienceMs = 3000, .limitSeconds = 170, .seconds = 3, .warmSeconds = 1, .drainSeconds = 20, .capMs = 50,
 };
 
 static void fail(const char *format, ...) {
@@ -615,7 +615,7 @@ static void runFor(double seconds) {
   }
 }
 
-/** Lets everything arrive that is under way; false: something did not. Gives up after 3 s without a delivery, or 20 s. */
+/** Lets everything arrive that is under way; false: something did not. Gives up when nothing comes for a while, or too much. */
 static bool drain(void) {
   isPublishing = false;
   u64 began = nowNs(), movedAt = began, seen = deliveries;
@@ -627,7 +627,7 @@ static bool drain(void) {
     u64 now = nowNs();
     if (deliveries != seen) movedAt = now;
     seen = deliveries;
-    if (now - movedAt > 3 * SECOND || now - began > 20 * SECOND) return false;
+    if (now - movedAt > (u64)options.patienceMs * MS || now - began > (u64)(options.drainSeconds * 1e9)) return false;
   }
   runFor(0.05);  // what comes twice comes late
   return true;
@@ -769,7 +769,8 @@ static void readOptions(int count, char **words) {
       {"port", 1, 0, 'p'},     {"clients", 1, 0, 'n'}, {"groups", 1, 0, 'g'},  {"groups-per-conn", 1, 0, 'k'}, {"publishers", 1, 0, 'P'},
       {"window", 1, 0, 'w'},   {"rates", 1, 0, 'r'},   {"size", 1, 0, 's'},    {"seconds", 1, 0, 't'},         {"warm", 1, 0, 'W'},
       {"settle-ms", 1, 0, 'S'}, {"inflight", 1, 0, 'f'}, {"slow", 1, 0, 'l'},    {"cap-ms", 1, 0, 'c'},          {"protocol", 1, 0, 'x'},
-      {"mode", 1, 0, 'm'},     {"pids", 1, 0, 'i'},    {"collect", 1, 0, 'C'}, {"limit", 1, 0, 'L'},           {0, 0, 0, 0}};
+      {"mode", 1, 0, 'm'},     {"pids", 1, 0, 'i'},    {"collect", 1, 0, 'C'}, {"limit", 1, 0, 'L'},           {"patience-ms", 1, 0, 'q'},
+      {"drain", 1, 0, 'd'},    {0, 0, 0, 0}};
   for (int option; (option = getopt_long(count, words, "", names, NULL)) != -1;) switch (option) {
       case 'p': options.port = atoi(optarg); break;
       case 'n': options.clients = atoi(optarg); break;
@@ -789,6 +790,8 @@ static void readOptions(int count, char **words) {
       case 'm': options.isIdle = strcmp(optarg, "idle") == 0; break;
       case 'i': readPids(optarg); break;
       case 'C': options.collect = atoi(optarg); break;
+      case 'q': options.patienceMs = atoi(optarg); break;
+      case 'd': options.drainSeconds = atof(optarg); break;
       case 'L': options.limitSeconds = atoi(optarg); break;
       default: exit(2);
     }
