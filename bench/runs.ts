@@ -41,6 +41,8 @@ export interface Run extends Product {
   readonly round: number;
   readonly date: string;
   readonly steps: readonly Step[];
+  /** Its steps are rising rates: the last ones are those that it could not hold. */
+  readonly isRising: boolean;
   /** It did not come to an end. */
   readonly failure?: string;
 }
@@ -70,29 +72,25 @@ export function readRuns(scenario: string, source: string): readonly Run[] {
 }
 
 /** Why a run does not count; undefined: it does. */
-export function faultOf({ failure, steps }: Run): string | undefined {
+export function faultOf({ failure, steps, isRising }: Run): string | undefined {
   if (failure !== undefined) return failure;
   if (steps.length === 0) return "nothing was measured";
-  // Rising rates end beyond what a server can do: what is late or cut off there only ends the series.
-  const isRising = steps.length > 1 || steps[0]?.held === false;
   const counts: Readonly<Record<string, number>> = {
-    gaps: sum(steps, "gaps"),
-    duplicates: sum(steps, "duplicates"),
-    "wrong messages": sum(steps, "wrong"),
-    ...(isRising ? {} : { "messages missing": sum(steps, "missing"), "connections closed": sum(steps, "closed") }),
+    gaps: most(steps, "gaps"),
+    duplicates: most(steps, "duplicates"),
+    "wrong messages": most(steps, "wrong"),
+    // Beyond what a server can do it may be late and cut off who lags: that ends the series, and the step was not held.
+    ...(isRising ? {} : { "messages missing": most(steps, "missing"), "connections closed": most(steps, "closed") }),
   };
   const faults = Object.entries(counts).filter(([, count]) => count > 0);
   if (faults.length > 0) return faults.map(([what, count]) => `${count} ${what}`).join(", ");
   return isRising || steps.every(({ drained }) => drained) ? undefined : "not all had arrived when the time was up";
 }
 
-/** The figures of a run: of rising rates, those of the highest rate that was held, whatever rates below it were missed by chance. */
-export function measuresOf({ steps }: Run): Measures {
-  const [first] = steps;
-  if (first === undefined) return {};
-  if (first.held === undefined || first["rate"] === 0) return figures(first);
+/** The figures of a run; of rising rates, those of the highest rate that was held. */
+export function measuresOf({ steps, isRising }: Run): Measures {
+  if (!isRising) return steps[0] === undefined ? {} : figures(steps[0]);
   const highest = steps.findLast(({ held }) => held);
-  if (steps.length === 1) return figures(first);
   return highest === undefined ? { heldRate: 0 } : { ...figures(highest), heldRate: Number(highest["rate"]) };
 }
 
@@ -115,9 +113,9 @@ function figures(step: Step): Measures {
   return Object.fromEntries(Object.entries(found).filter(([, value]) => Number.isFinite(value)));
 }
 
-function sum(steps: readonly Step[], count: "missing" | "gaps" | "duplicates" | "wrong" | "closed"): number {
-  // The load generator counts over all its steps, so the last line has them all; it may be the one of a step that failed.
-  return Math.max(0, ...steps.map((step) => step[count]));
+// The load generator counts on from step to step, so the last line has them all.
+function most(steps: readonly Step[], count: "missing" | "gaps" | "duplicates" | "wrong" | "closed"): number {
+  return Math.max(...steps.map((step) => step[count]));
 }
 
 function fileOf(scenario: string): string {

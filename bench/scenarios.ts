@@ -90,7 +90,7 @@ const fixedRate = (messagesPerSecond: number): Shape =>
 
 const QUIET = "nobody slow";
 const SLOW = "one slow member";
-const slowShape = (name: string, slow: number): Shape => crowd(name, { rates: [2_000], size: 200, slow, seconds: 4 });
+const slowShape = (name: string, slow: number): Shape => crowd(name, { rates: [2_000], size: 200, slow, seconds: 5 });
 
 export const SCENARIOS: readonly Scenario[] = [
   {
@@ -247,8 +247,8 @@ export const SCENARIOS: readonly Scenario[] = [
     goals: [
       p99(at(US, SLOW), at(US, QUIET), { atMost: 1.5 }),
       cpu(at(US, SLOW), at(US, QUIET), { atMost: 1.05 }),
-      // Bounded: the queue of one connection is at most 1 MiB, so what is beyond that is noise of the heap.
-      peak(at(US, SLOW), at(US, QUIET), { atMost: 1.25 }),
+      // Bounded: the queue of a connection is at most 1 MiB, and then it is cut off; the rest is what a heap of 40 MiB does by itself.
+      peak(at(US, SLOW), at(US, QUIET), { atMost: 1.5 }),
     ],
     rounds: 5,
   },

@@ -75,6 +75,11 @@ export function secondsFor(scenarios: readonly Scenario[]): number {
   return scenarios.flatMap(cellsOf).reduce((sum, cell) => sum + secondsOf(cell), 0);
 }
 
+/** "70 s", "12 min". */
+export function inWords(seconds: number): string {
+  return seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+}
+
 function cellsOf(scenario: Scenario): readonly Cell[] {
   return Array.from({ length: scenario.rounds }, (_, round) => round).flatMap((round) =>
     scenario.shapes.flatMap((shape) => scenario.peers.map((peer) => ({ scenario, shape, peer, round }))),
@@ -87,7 +92,8 @@ function secondsOf({ scenario, shape, peer }: Cell): number {
 
 async function runCell({ scenario, shape, peer, round }: Cell, session: string, settings: SessionSettings): Promise<Run> {
   const { children, product, pinning, runtimes } = settings;
-  const about = { ...product, scenario: scenario.id, shape: shape.name, peer, session, round, date: new Date().toISOString() };
+  const isRising = scenario.kind === "rising";
+  const about = { ...product, isRising, scenario: scenario.id, shape: shape.name, peer, session, round, date: new Date().toISOString() };
   try {
     const server = await startServer(children, PEERS[peer], { runtimes, pinning, collects: shape.mode === "idle" });
     try {
@@ -124,8 +130,7 @@ class TimeLeft {
 
   get text(): string {
     const factor = this.#estimatedDone === 0 ? 1 : (performance.now() - this.#began) / 1e3 / this.#estimatedDone;
-    const seconds = Math.ceil(this.#estimatedLeft * factor);
-    return seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`;
+    return inWords(this.#estimatedLeft * factor);
   }
 }
 
