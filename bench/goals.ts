@@ -1,6 +1,6 @@
 // What is to be reached, and whether it was. A goal compares two places of one scenario, or one place with a number.
 import { faultOf, measuresOf, type Metric, type Run } from "./runs.ts";
-import type { PeerName } from "./peers.ts";
+import { type PeerName, PEERS } from "./peers.ts";
 import { brief, type Spread, spreadOf } from "./statistics.ts";
 
 /** A peer in a shape of the scenario; without `shape`: in its only one. */
@@ -48,14 +48,29 @@ export function loosened(goal: Goal): Goal {
   };
 }
 
-/** Judges by the median over the rounds: each round's two figures were taken one after the other, so a busy machine slowed both. */
+/**
+ * Judges by the median over the rounds: each round's two figures were taken one after the other, so a busy machine slowed both.
+ * Whatever its figures, groupcast misses a goal in which one of its runs had a fault.
+ */
 export function judge(goal: Goal, runs: readonly Run[]): Judged {
   const above = figures(goal.of, goal.metric, runs);
   const below = goal.by === undefined ? 1 : figures(goal.by, goal.metric, runs);
   const seen = spreadOf(ratios(above, below));
-  const verdict = seen === undefined ? "not measured" : isReached(goal, seen.median) ? "met" : "missed";
+  const faults = [goal.of, goal.by].flatMap((place) => (place === undefined ? [] : ownFaults(place, runs)));
+  const isMet = seen !== undefined && faults.length === 0 && isReached(goal, seen.median);
+  const verdict = isMet ? "met" : seen === undefined && faults.length === 0 ? "not measured" : "missed";
   const spread = seen === undefined ? "" : `: ${brief(seen.median)} (${brief(seen.min)}..${brief(seen.max)}, n = ${seen.count})`;
-  return { goal, verdict, seen, text: `${verdict} – ${goal.text} [${boundOf(goal)}]${spread}` };
+  return { goal, verdict, seen, text: [`${verdict} – ${goal.text} [${boundOf(goal)}]${spread}`, ...faults].join("; ") };
+}
+
+function ownFaults(place: Place | Quoted, runs: readonly Run[]): readonly string[] {
+  if ("value" in place || PEERS[place.peer].family !== "groupcast") return [];
+  // That a run could not be made at all is no fault of the server: it is shown in the table.
+  return runs.filter((run) => isAt(place, run) && run.failure === undefined).flatMap((run) => faultOf(run) ?? []);
+}
+
+function isAt({ peer, shape }: Place, run: Run): boolean {
+  return run.peer === peer && (shape === undefined || run.shape === shape);
 }
 
 /** By session and round, or one number for all. */
@@ -65,7 +80,7 @@ function figures(place: Place | Quoted, metric: Metric, runs: readonly Run[]): F
   if ("value" in place) return place.value;
   const found = new Map<string, number>();
   for (const run of runs) {
-    if (run.peer !== place.peer || (place.shape !== undefined && run.shape !== place.shape) || faultOf(run) !== undefined) continue;
+    if (!isAt(place, run) || faultOf(run) !== undefined) continue;
     const value = measuresOf(run)[metric];
     if (value !== undefined) found.set(`${run.session} ${run.round}`, value);
   }

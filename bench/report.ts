@@ -44,6 +44,7 @@ const COLUMNS: Readonly<Record<Scenario["kind"], readonly Column[]>> = {
     latency,
     median("frames per read", "framesPerRead"),
     median("load's cores", "loadCores"),
+    median("others' cores", "otherCores"),
     median("peak MiB", "peakMb"),
   ],
   rising: [
@@ -53,6 +54,7 @@ const COLUMNS: Readonly<Record<Scenario["kind"], readonly Column[]>> = {
     latency,
     spread("CPU s per million there", "cpuPerMillion"),
     median("load's cores", "loadCores"),
+    median("others' cores", "otherCores"),
   ],
   idle: [
     spread("bytes per connection", "bytesPerConnection"),

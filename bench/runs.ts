@@ -21,7 +21,8 @@ export type Metric =
   | "handshakesPerSecond"
   | "cpuUsPerHandshake"
   | "peakMb"
-  | "loadCores";
+  | "loadCores"
+  | "otherCores";
 
 export type Measures = Readonly<Partial<Record<Metric, number>>>;
 
@@ -109,6 +110,7 @@ function figures(step: Step): Measures {
     cpuUsPerHandshake: Number(step["cpuUsPerHandshake"]),
     peakMb: Number(step["kbPeak"]) / 1024,
     loadCores: Number(step["loadCores"]),
+    otherCores: Number(step["otherCores"]),
   };
   return Object.fromEntries(Object.entries(found).filter(([, value]) => Number.isFinite(value)));
 }
