@@ -42,7 +42,7 @@ export function filesMax(): number {
 export function describeMachine(): string {
   const all = cpus();
   const gigabytes = Math.round(totalmem() / 2 ** 30);
-  return `${all.length} × ${all[0]?.model.trim() ?? "unknown CPU"}, ${gigabytes} GiB, Linux ${release()}, Node.js ${process.versions.node}`;
+  return `${all.length} × ${all[0]?.model.trim() ?? "unknown CPU"}, ${gigabytes} GiB, Linux ${/^[\d.]+/.exec(release())?.[0] ?? ""}, Node.js ${process.versions.node}`;
 }
 
 function allowedCores(): readonly number[] {

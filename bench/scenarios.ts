@@ -133,7 +133,7 @@ export const SCENARIOS: readonly Scenario[] = [
     id: "S2",
     title: "1 group × 10,000 members, 64 messages under way",
     kind: "deliveries",
-    shapes: [crowd("10,000 members", { clients: 10_000, seconds: 5, warmSeconds: 3 })],
+    shapes: [crowd("10,000 members", { clients: 10_000, seconds: 5, warmSeconds: 3, drainSeconds: 60 })], // 640,000 deliveries, at 10 µs or more for ws
     peers: ["groupcast", "bun", "ws"],
     goals: [rate(US, BUN, { atLeast: 0.9 })],
     rounds: ROUNDS,
