@@ -699,7 +699,8 @@ static Outcome step(double rate) {
 
   bool isDrained = drain();
   u64 missing = countMissing();
-  double due = rate * seconds * (double)options.clients / options.groups;
+  // What was due within the last moments may rightly be under way still.
+  double due = rate * (seconds - options.capMs / 1e3) * (double)options.clients / options.groups;
   Outcome outcome = {
       .isHeld = isDrained && missing + gaps + duplicates + wrong + closed == 0 && unsent == unsent0 && p99 <= options.capMs * 1e3 && delivered >= 0.99 * due,
       .isOver = !isDrained || closed > 0,

@@ -18,7 +18,7 @@ const SHORT: Shape = {
   seconds: 0.3,
   warmSeconds: 0.1,
   settleMs: 200,
-  patienceMs: 500,
+  patienceMs: 1_000,
 };
 
 const children = new Children();
@@ -32,7 +32,7 @@ async function load(fault: string, shape: Partial<Shape> = {}): Promise<readonly
     runtime: "node",
     protocol: "plain",
     hasManyProcesses: false,
-    env: { FAULT: fault, EVERY: "40" },
+    env: { FAULT: fault, EVERY: "10" },
     package: undefined,
   };
   const settings = { runtimes: { node: process.execPath, bun: undefined }, pinning: undefined, collects: true };
