@@ -732,11 +732,11 @@ static long kbAfterCollection(void) {
 }
 
 static void connectAll(void) {
-  u64 giveUpAt = nowNs() + 30 * SECOND;
+  u64 giveUpAt = nowNs() + 60 * SECOND;
   while (ready < (u32)total) {
     while (started < total && connecting < options.inflight) startClient(&clients[started++]);
     turn(2 * MS);
-    if (nowNs() > giveUpAt) fail("only %u of %d clients are connected after 30 s", ready, total);
+    if (nowNs() > giveUpAt) fail("only %u of %d clients are connected after 60 s", ready, total);
     if (closed > 0) fail("the server closed a connection while the others came");
   }
 }
