@@ -277,7 +277,7 @@ it("tells, answers and closes exactly as ws does, whatever a client sends and a 
     { numRuns },
   );
   expect(heard).toBeGreaterThan(2 * numRuns); // else nothing went through the lane
-});
+}, 120_000);
 
 it("does so with messages larger than a read, too", async () => {
   heard = 0;
