@@ -108,9 +108,7 @@ class Lane {
     if (this.#over) return this.#leave(chunk);
     this.#busy = true;
     let isReady = this.#read(chunk);
-    for (let next = this.#waiting?.shift(); next !== undefined; next = this.#waiting?.shift()) {
-      if (!this.#over) isReady = this.#read(next) && isReady;
-    }
+    for (let next = this.#waiting?.shift(); next !== undefined; next = this.#waiting?.shift()) isReady = this.#read(next) && isReady;
     this.#waiting = undefined;
     this.#busy = false;
     return isReady;

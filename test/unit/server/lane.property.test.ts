@@ -277,4 +277,40 @@ it("tells, answers and closes exactly as ws does, whatever a client sends and a 
     { numRuns },
   );
   expect(heard).toBeGreaterThan(2 * numRuns); // else nothing went through the lane
+}, 120_000);
+
+it("does so with messages larger than a read, too", async () => {
+  heard = 0;
+  const numRuns = 150;
+  const length = fc.constantFrom(10, 126, 5_000, 16_383, 16_384, 40_000, 65_535, 65_536, 65_537);
+  const fill = fc.constantFrom(Buffer.from("a"), Buffer.from("ü"), Buffer.from("x€"), Buffer.from([0xff]));
+  const large = fc
+    .record({
+      mask,
+      length,
+      fill: fc.oneof({ weight: 9, arbitrary: fc.constant(Buffer.from("b")) }, fill),
+      opcode: fc.constantFrom(1, 1, 1, 2),
+    })
+    .map(({ mask, length, fill, opcode }) => frame({ mask, opcode, payload: new Uint8Array(Buffer.alloc(length, fill)) }));
+  const plan: fc.Arbitrary<Plan> = fc.record({
+    frames: fc.array(large, { minLength: 1, maxLength: 6 }),
+    cuts: fc.oneof(fc.array(fc.nat(999), { maxLength: 8 }), fc.constant("frames" as const)),
+    // A chunk that fills the buffer of `ws` pauses the socket for a moment: what comes then is as late as that.
+    rests: fc.constant(new Set(Array.from({ length: 12 }, (_, index) => index))),
+    reactions: fc.array(fc.tuple(fc.nat(6), fc.constantFrom(...REACTIONS)), { maxLength: 1 }).map((list) => new Map(list)),
+    between: fc.constant([]),
+    end: fc.constantFrom(...ENDS),
+    limits: fc.record({
+      maxPayload: fc.constantFrom(16_384, 65_536),
+      maxFragments: fc.constant(64),
+      maxBufferedChunks: fc.constantFrom(2, 3, 256),
+    }),
+  });
+  await fc.assert(
+    fc.asyncProperty(plan, async (plan) => {
+      expect(await watch(plan, true)).toEqual(await watch(plan, false));
+    }),
+    { numRuns },
+  );
+  expect(heard).toBeGreaterThan(numRuns / 2);
 });
