@@ -56,6 +56,7 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   readonly namespace: string;
   readonly #ready: Deferred<void> = deferred();
   #isNew = true;
+  #isHeard = false;
   #logger: Logger = consoleLogger;
   #life: Life | undefined;
   // Members whose `leave` is being told: what is written meanwhile is handed to them directly.
@@ -189,7 +190,13 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
 
   /** @internal This process hears the group now. */
   $heard(): void {
+    this.#isHeard = true;
     this.#ready.resolve();
+  }
+
+  /** @internal True once {@link ready} has resolved. */
+  get $isHeard(): boolean {
+    return this.#isHeard;
   }
 
   /** @internal */

@@ -183,8 +183,9 @@ export class Memberships {
     }
     try {
       // A group that was heard before the channel went down is not heard now.
-      const heard = Promise.all([group.ready, this.#host.up()]);
-      await within(this.clock, this.#host.joinWithinMs, heard, () => new GroupcastError("unavailable"));
+      const up = this.#host.up();
+      const heard = group.$isHeard && up === undefined ? undefined : Promise.all([group.ready, up]);
+      if (heard !== undefined) await within(this.clock, this.#host.joinWithinMs, heard, () => new GroupcastError("unavailable"));
     } catch (error) {
       // What setGroup has claimed meanwhile stays: that needs no channel.
       if (isNew && connection.getGroup() !== group) this.#leave(connection, group);

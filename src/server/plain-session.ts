@@ -223,6 +223,7 @@ export class PlainSession implements Reader {
       // A client that reads so slowly that its answers do not fit would wait for them for ever.
       if (typeof text === "string" && !this.#connection.send(text)) void this.#connection.close(CLOSE.slow, "slow");
     }
+    if (this.#answers?.length === 0) this.#answers = undefined; // an emptied array keeps its room
     this.#throttle();
   }
 
