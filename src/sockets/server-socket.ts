@@ -1,21 +1,13 @@
 // Carries a connection over a `ws` socket of a server under Node: finished frames go straight to the stream below it. Of these there
 // are thousands, so each is one object: its listeners are everybody's, and find it on the socket. Must not know connections or groups.
 import { asError } from "../base/errors.ts";
+import { DirectWriter, type Stream } from "./direct-writer.ts";
 import { type NodeMessage, type NodeSocket, readReason, tellMessage } from "./node-socket.ts";
 import type { Batch, CarrierEvents } from "./socket.ts";
 import { OPEN } from "./socket.ts";
 import { SocketCarrier } from "./socket-carrier.ts";
 
 const CARRIER: unique symbol = Symbol("groupcast: carries this socket");
-
-/** The stream below a `ws` server socket, as far as we use it: all of it public API of Node's net.Socket. */
-interface Stream {
-  readonly writableLength: number;
-  readonly writableNeedDrain: boolean;
-  readonly bytesWritten?: number;
-  write(bytes: Uint8Array): boolean;
-  once(event: "drain", listener: () => void): unknown;
-}
 
 /** An open socket of a `ws` server, which nothing carries yet. `ws` keeps the stream under a private name. */
 interface ServerSocket extends NodeSocket {
@@ -28,12 +20,16 @@ type Listening = { readonly [CARRIER]: ServerSocketCarrier };
 
 export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
   readonly #stream: Stream;
-  // True: there is a backlog, and the stream will tell when it is gone.
+  readonly #direct: DirectWriter | undefined;
+  // Bytes that were written directly and that the kernel has not taken yet: one write at most, what follows goes by the stream.
+  #underwayBytes = 0;
+  // True: `$drained` is owed.
   #backlog = false;
 
   constructor(socket: ServerSocket, events: CarrierEvents) {
     super(socket, events);
     ({ _socket: this.#stream } = socket);
+    this.#direct = DirectWriter.for(this.#stream);
     socket[CARRIER] = this;
     socket.on("message", onMessage);
     socket.on("pong", onPong);
@@ -41,23 +37,51 @@ export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
     socket.on("close", onClose);
   }
 
-  override get takenBytes(): number {
-    const { bytesWritten, writableLength } = this.#stream;
-    return bytesWritten === undefined ? 0 : bytesWritten - writableLength;
+  override get queuedBytes(): number {
+    return this.socket.bufferedAmount + this.#underwayBytes;
   }
 
-  override write(batch: Batch): boolean {
+  override get takenBytes(): number {
+    const { bytesWritten, writableLength } = this.#stream;
+    return bytesWritten === undefined ? 0 : bytesWritten - writableLength - this.#underwayBytes;
+  }
+
+  override write({ frames }: Batch): boolean {
     const stream = this.#stream;
-    stream.write(batch.frames);
-    const backlog = stream.writableNeedDrain && stream.writableLength > 0;
-    if (backlog && !this.#backlog) {
+    const isIdle = this.#underwayBytes === 0 && stream.writableLength === 0 && stream.writable;
+    const outcome = isIdle ? this.#direct?.write(stream, frames, this) : undefined;
+    if (outcome === "done") return false;
+    if (outcome === "underway") this.#underwayBytes = frames.length;
+    else if (this.#direct === undefined) stream.write(frames);
+    else this.#direct.writeByStream(stream, frames);
+    if (!this.#backlog && this.#isBehind) {
       this.#backlog = true;
-      stream.once("drain", () => {
-        this.#backlog = false;
-        this.events.$drained();
-      });
+      this.#catchUp();
     }
-    return backlog;
+    return this.#backlog;
+  }
+
+  /** What was written directly is with the kernel now; or never will be, if `status` is one of the system's errors. */
+  finished(status: number): void {
+    this.#underwayBytes = 0;
+    if (this.#stream.destroyed === true) return;
+    if (status === 0) this.#catchUp();
+    else this.#stream.destroy?.(Object.assign(new Error(`write failed with error ${status}`), { errno: status, syscall: "write" }));
+  }
+
+  get #isBehind(): boolean {
+    return this.#underwayBytes > 0 || (this.#stream.writableNeedDrain && this.#stream.writableLength > 0);
+  }
+
+  // Tells `$drained`, or has itself called again by what is still behind: a direct write comes before what the stream has.
+  #catchUp(): void {
+    if (this.#underwayBytes > 0) return;
+    if (this.#isBehind) {
+      this.#stream.once("drain", () => this.#catchUp());
+      return;
+    }
+    this.#backlog = false;
+    this.events.$drained();
   }
 }
 
