@@ -35,7 +35,8 @@ export interface ChannelWatcher {
 
 const NOBODY_KNOWS: Receipt = Object.freeze({ receivers: undefined });
 
-type Ear = { readonly hearers: Set<Hearer>; pending: Promise<void> | undefined };
+/** `sentBytes`: what the frames of the last record needed, and so, likely, will those of the next. */
+type Ear = { readonly hearers: Set<Hearer>; pending: Promise<void> | undefined; sentBytes: number };
 
 /**
  * One channel of one manager. Made by `memoryChannel()`, `hubChannel()` and their like; given to a `GroupManager`, which starts it.
@@ -49,8 +50,6 @@ export class Channel {
   readonly #outgoing = new Map<string, Outgoing>();
   // Of all that is in `#outgoing`.
   #heldBytes = 0;
-  // What the last record needed, and so, likely, will the next.
-  #likelyBytes = 0;
   #turn: Turn;
   #watcher: ChannelWatcher | undefined;
   #isUp = false;
@@ -175,7 +174,7 @@ export class Channel {
   }
 
   #listen(topic: string): Ear {
-    const ear: Ear = { hearers: new Set(), pending: undefined };
+    const ear: Ear = { hearers: new Set(), pending: undefined, sentBytes: 0 };
     const subscribed = this.#adapter.subscribe(topic);
     if (subscribed !== undefined) {
       ear.pending = quiet(subscribed);
@@ -218,7 +217,7 @@ export class Channel {
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
     if (outgoing === undefined) {
-      outgoing = new Outgoing(topic, this.#likelyBytes);
+      outgoing = new Outgoing(topic, this.#ears.get(topic)?.sentBytes ?? 0);
       this.#outgoing.set(topic, outgoing);
       this.#turn.addFirst(this.#sender);
     }
@@ -247,7 +246,8 @@ export class Channel {
     }
     this.#forget(outgoing);
     const { accepted, topic } = outgoing;
-    this.#likelyBytes = outgoing.frameBytes;
+    const ear = this.#ears.get(topic);
+    if (ear !== undefined) ear.sentBytes = outgoing.frameBytes;
     const [first, ...more] = outgoing.records().map((record) => this.#adapter.publish(topic, record));
     const all = more.length === 0 ? first : Promise.all([first, ...more]).then(([receipt]) => receipt);
     all?.then((receipt = NOBODY_KNOWS) => accepted.resolve(receipt), accepted.reject);

@@ -169,8 +169,8 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * all that goes with it; undefined: refused; null: this takes `publish`.
    */
   publishText(topic: string, source: Uint8Array, from: number, to: number): Promise<unknown> | undefined | null {
-    // Leavers need a look at each message.
-    if (this.#memberships.isTellingLeave) return null;
+    // Leavers need a look at each message, and so do long ones.
+    if (this.#memberships.isTellingLeave || to - from > TEXT_BYTES_MAX) return null;
     return this.#channel.publishText(topic, source, from, to);
   }
 
@@ -306,6 +306,9 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     };
   }
 }
+
+/** Longer texts may be more than a channel carries. */
+const TEXT_BYTES_MAX = 64 * 1024;
 
 // Without a log nothing has a place.
 const NOWHERE: Published = Object.freeze({ position: null });

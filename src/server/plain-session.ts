@@ -55,6 +55,7 @@ export class PlainSession implements Reader {
   // The last way of sending that needs no second look, and the topic that it leads to.
   #known: KnownSend | undefined;
   #topic = "";
+  #lastGroup: string | undefined;
 
   constructor(connection: Connection, options: PlainSessionOptions) {
     this.#connection = connection;
@@ -97,6 +98,10 @@ export class PlainSession implements Reader {
 
   #learn(text: string, command: Command): void {
     const { groups } = this.#options;
+    // Who sends here and there gains nothing by it.
+    const isAgain = command.group === this.#lastGroup;
+    this.#lastGroup = command.group;
+    if (!isAgain) return;
     this.#known = groups.asksNobody ? KnownSend.from(text, command) : undefined;
     if (this.#known !== undefined) this.#topic = groups.topicOf(this.#connection.namespace, this.#known.group);
   }

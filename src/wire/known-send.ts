@@ -4,6 +4,9 @@ import type { Command } from "./commands.ts";
 
 const utf8 = new TextEncoder();
 
+/** Longer heads are not kept: there is one for each connection. Enough for a name of 200 bytes and a few fields more. */
+const HEAD_LENGTH_MAX = 512;
+
 /** What the text of a command ends with when its message is the last of its fields. */
 const END = '"}';
 /** Text up to where the message's characters begin; a quote within a name would have a backslash before it. */
@@ -27,7 +30,9 @@ export class KnownSend {
     if (command.cmd !== "send_to_group" || command.kind !== "string" || command.id !== undefined) return undefined;
     // Also: the message has no escapes, or it would differ from what stands there.
     if (!text.endsWith(`${command.text}${END}`)) return undefined;
-    const head = text.slice(0, text.length - command.text.length - END.length);
+    const length = text.length - command.text.length - END.length;
+    if (length > HEAD_LENGTH_MAX) return undefined;
+    const head = text.slice(0, length);
     if (!UP_TO_MESSAGE.test(head)) return undefined;
     const known = new KnownSend(command.group, utf8.encode(head));
     return known.messageAt(utf8.encode(text)) > 0 ? known : undefined;

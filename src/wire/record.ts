@@ -104,6 +104,8 @@ export class MessageRecord {
 
 /** The smallest buffer for more than one message: a dozen small ones, and cheap to make. */
 const BUFFER_BYTES_MIN = 4 * 1024;
+/** The most room that is made for what may never come. */
+const ROOM_BYTES_MAX = 16 * 1024;
 
 /** Messages of one topic that gather into a record: their frames are written one behind the other as they come. */
 export class Gather {
@@ -118,7 +120,7 @@ export class Gather {
 
   /** `firstBytes`: how much room to make for the first text: as much as all are likely to need. */
   constructor(firstBytes = 0) {
-    this.#firstBytes = firstBytes;
+    this.#firstBytes = Math.min(firstBytes, ROOM_BYTES_MAX);
   }
 
   /** Messages in it. */
