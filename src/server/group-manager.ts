@@ -17,7 +17,7 @@ import { Turn } from "../base/turn.ts";
 import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
-import type { Message } from "../wire/record.ts";
+import { type Message, RECORD_BYTES_EARLY } from "../wire/record.ts";
 import { CloseEverywhere } from "./close-everywhere.ts";
 import { deliver, type Receiver } from "./deliver.ts";
 import { DEFAULTS } from "../base/defaults.ts";
@@ -163,8 +163,8 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * all that goes with it; undefined: refused; null: this takes `publish`.
    */
   publishText(namespace: string, name: string, source: Uint8Array, from: number, to: number): Promise<unknown> | undefined | null {
-    // Leavers need a look at each message.
-    if (this.#memberships.isTellingLeave) return null;
+    // Leavers need a look at each message, and so does the size of a large one.
+    if (this.#memberships.isTellingLeave || to - from >= RECORD_BYTES_EARLY) return null;
     return this.#channel.publishText(encodeTopic({ kind: "group", namespace, name }), source, from, to);
   }
 
