@@ -60,6 +60,7 @@ export class Turn {
       for (const gathering of first) gathering.flush();
     }
     this.#isEnding = false;
+    if (this.#first.size > 0) this.#endSoon();
     if (this.#isHurried) return this.#flush();
     if (this.#gatherings.size === 0 || this.#cancelWait !== undefined) return;
     const waitMs = this.#delay.next();

@@ -66,7 +66,7 @@ export class FakeClock implements Clock {
     const untilMs = this.#nowMs + ms;
     this.#endTurns();
     for (let runs = 0; this.#runNext(untilMs, runs); runs++) this.#endTurns();
-    this.#nowMs = untilMs;
+    this.#nowMs = Math.max(this.#nowMs, untilMs); // a timer may have worked beyond it
   }
 
   /** As {@link advance}, and promises settle before the first timer, between any two, and after the last. */
@@ -74,7 +74,7 @@ export class FakeClock implements Clock {
     const untilMs = this.#nowMs + ms;
     await this.#settle();
     for (let runs = 0; this.#runNext(untilMs, runs); runs++) await this.#settle();
-    this.#nowMs = untilMs;
+    this.#nowMs = Math.max(this.#nowMs, untilMs); // a timer may have worked beyond it
   }
 
   #add(timer: Timer): Cancel {

@@ -110,3 +110,13 @@ it("ends instead of hanging when a timer starts itself again at once", () => {
   again();
   expect(() => clock.advance(1)).toThrow("starts itself again");
 });
+
+it("never goes back, though a timer has worked beyond the time that was to pass", async () => {
+  const clock = new FakeClock();
+  clock.after(1, () => clock.work(10));
+  clock.advance(2);
+  expect([clock.now(), clock.idleMs()]).toEqual([11, 1]);
+  clock.after(1, () => clock.work(10));
+  await clock.advanceAsync(2);
+  expect([clock.now(), clock.idleMs()]).toEqual([22, 2]);
+});
