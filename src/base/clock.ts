@@ -7,6 +7,8 @@ export type Cancel = () => void;
 export interface Clock {
   /** Milliseconds since an arbitrary moment; never goes back. */
   now(): number;
+  /** Milliseconds that the event loop has had nothing to do since it began; all of {@link now} where nobody counts them. */
+  idleMs(): number;
   /** Runs `run` once, not earlier than `ms` from now. */
   after(ms: number, run: () => void): Cancel;
   /** Runs `run` again and again. Does not by itself keep a process alive. */
@@ -18,6 +20,8 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = Object.freeze({
   now: (): number => performance.now(),
+  idleMs: (): number =>
+    (performance as { eventLoopUtilization?(): { readonly idle: number } }).eventLoopUtilization?.().idle ?? performance.now(),
   after(ms: number, run: () => void): Cancel {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);

@@ -17,6 +17,8 @@ export const DEFAULTS = Object.freeze({
   commandsPending: 256,
   /** Bytes that may wait for one connection longer than a turn; more: 4002. Centrifugo's and soketi's figure. */
   queueBytes: 1024 * 1024,
+  /** A busy process may hold messages back so long for others to share a write with, ms: a twentieth of what a person calls at once. */
+  batchDelayMs: 5,
   /** A join, and a publish, wait this long for a channel that is down, ms. A hub that was killed is back after a tenth of it. */
   joinWithinMs: 5_000,
   unavailableAfterMs: 5_000,

@@ -1,11 +1,13 @@
 // What a process says to the others and hears from them: gathers messages into one record per topic and turn, waits while the
 // link is down, and knows which topics are heard. Must not know groups, or what carries the records.
-import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
-import { type Message, MessageRecord, RECORD_BYTES_EARLY, RECORD_MESSAGES_MAX, recordBytesOf } from "../wire/record.ts";
+import { Turn } from "../base/turn.ts";
+import { type Message, MessageRecord } from "../wire/record.ts";
 import { type Adapter, canCount, type Receipt } from "./adapter.ts";
+import { Outgoing } from "./outgoing.ts";
 
 /** Bytes that may wait for a link that is down, or for a subscription; more are refused at once. */
 export const HELD_BYTES_MAX = 8 * 1024 * 1024;
@@ -31,8 +33,9 @@ export interface ChannelWatcher {
   failed(error: Error): void;
 }
 
+const NOBODY_KNOWS: Receipt = Object.freeze({ receivers: undefined });
+
 type Ear = { readonly hearers: Set<Hearer>; pending: Promise<void> | undefined };
-type Outgoing = { messages: Message[]; bytes: number; accepted: Deferred<Receipt>; cancel: Cancel | undefined };
 
 /**
  * One channel of one manager. Made by `memoryChannel()`, `hubChannel()` and their like; given to a `GroupManager`, which starts it.
@@ -44,8 +47,11 @@ export class Channel {
   readonly #clock: Clock;
   readonly #ears = new Map<string, Ear>();
   readonly #outgoing = new Map<string, Outgoing>();
+  // Of all that is in `#outgoing`.
   #heldBytes = 0;
-  #sendingSoon = false;
+  // What the last record needed, and so, likely, will the next.
+  #likelyBytes = 0;
+  #turn: Turn;
   #watcher: ChannelWatcher | undefined;
   #isUp = false;
   #upAgain: Deferred<void> | undefined;
@@ -54,6 +60,7 @@ export class Channel {
   constructor(adapter: Adapter, options: ChannelOptions = {}) {
     this.#adapter = adapter;
     this.#clock = options.clock ?? systemClock;
+    this.#turn = new Turn(this.#clock);
   }
 
   /** True while the link works. */
@@ -69,13 +76,15 @@ export class Channel {
   }
 
   /**
-   * @internal Begins to connect.
+   * @internal Begins to connect. What is published in a turn goes at its end, before what its manager's groups have gathered: what comes
+   * back within the turn belongs to it.
    *
    * @throws GroupcastError `bad_option`: it belongs to a manager already.
    */
-  start(watcher: ChannelWatcher): void {
+  start(watcher: ChannelWatcher, turn: Turn = this.#turn): void {
     if (this.#watcher !== undefined) throw new GroupcastError("bad_option", "a channel belongs to one manager; make another one");
     this.#watcher = watcher;
+    this.#turn = turn;
     this.#adapter.start({
       receive: (topic, record) => this.#receive(topic, record),
       failed: (error) => this.#watcher?.failed(error),
@@ -101,13 +110,47 @@ export class Channel {
    */
   publish(topic: string, message: Message): Promise<Receipt> {
     if (this.#stopped) return quiet(Promise.reject(stopped()));
-    if (this.#adapter.immediate) return this.#adapter.publish(topic, MessageRecord.of([message]));
-    const outgoing = this.#gather(topic, message);
+    if (this.#adapter.immediate) {
+      this.flush(topic);
+      return this.#adapter.publish(topic, MessageRecord.of([message]));
+    }
+    const outgoing = this.#open(topic, message.frame.length);
     if (outgoing === undefined) return quiet(Promise.reject(new GroupcastError("unavailable", "too much waits for the channel already")));
-    const full = outgoing.messages.length >= RECORD_MESSAGES_MAX || outgoing.bytes >= RECORD_BYTES_EARLY;
-    if (full) this.#send(topic, outgoing);
-    else this.#sendSoon();
+    const before = outgoing.bytes;
+    outgoing.add(message);
+    this.#added(outgoing, outgoing.bytes - before);
     return outgoing.accepted.promise;
+  }
+
+  /**
+   * @internal {@link publish} for a text, UTF-8 bytes of `source` from `from` to `to`, without a promise for each. Resolves with all
+   * that goes with it; undefined: it was refused.
+   */
+  publishText(topic: string, source: Uint8Array, from: number, to: number): Promise<Receipt> | undefined {
+    if (this.#stopped) return undefined;
+    const outgoing = this.#open(topic, to - from);
+    if (outgoing === undefined) return undefined;
+    const before = outgoing.bytes;
+    outgoing.addText(source, from, to);
+    this.#added(outgoing, outgoing.bytes - before);
+    return outgoing.accepted.promise;
+  }
+
+  /** @internal True: what is published is handed over within the turn, and accepted in any case. */
+  get isImmediate(): boolean {
+    return this.#adapter.immediate;
+  }
+
+  /** @internal Has what was published to a topic come back now, if it can come back within the turn. Runs no listener of an application. */
+  flush(topic: string): void {
+    if (!this.#adapter.immediate) return;
+    const outgoing = this.#outgoing.get(topic);
+    if (outgoing !== undefined) this.#send(outgoing);
+  }
+
+  /** @internal False: {@link flush} would do nothing, whatever the topic. */
+  get isGathering(): boolean {
+    return this.#outgoing.size > 0;
   }
 
   /** @internal Says how many members of a topic this process has. */
@@ -126,7 +169,7 @@ export class Channel {
     this.#isUp = false;
     this.#stopped = true;
     this.#upAgain?.reject(stopped());
-    for (const [topic, outgoing] of [...this.#outgoing]) this.#drop(topic, outgoing, stopped());
+    for (const outgoing of [...this.#outgoing.values()]) this.#drop(outgoing, stopped());
     this.#ears.clear();
     await this.#adapter.stop();
   }
@@ -158,7 +201,9 @@ export class Channel {
   }
 
   #receive(topic: string, record: MessageRecord): void {
-    for (const hearer of [...(this.#ears.get(topic)?.hearers ?? [])]) {
+    const hearers = this.#ears.get(topic)?.hearers;
+    if (hearers === undefined) return;
+    for (const hearer of [...hearers]) {
       try {
         hearer(record);
       } catch (thrown) {
@@ -167,57 +212,59 @@ export class Channel {
     }
   }
 
-  #gather(topic: string, message: Message): Outgoing | undefined {
-    const bytes = recordBytesOf(message);
+  /** What gathers for a topic; undefined: too much waits already. */
+  #open(topic: string, bytes: number): Outgoing | undefined {
     // What goes at the end of this turn is no queue.
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
     if (outgoing === undefined) {
-      outgoing = { messages: [], bytes: 0, accepted: deferred<Receipt>(), cancel: undefined };
+      outgoing = new Outgoing(topic, this.#likelyBytes);
       this.#outgoing.set(topic, outgoing);
+      this.#turn.addFirst(this.#sender);
     }
-    outgoing.messages.push(message);
-    outgoing.bytes += bytes;
-    this.#heldBytes += bytes;
     return outgoing;
   }
 
-  #sendSoon(): void {
-    if (this.#sendingSoon || this.#outgoing.size === 0) return;
-    this.#sendingSoon = true;
-    this.#clock.turnEnd(() => {
-      this.#sendingSoon = false;
-      for (const [topic, outgoing] of [...this.#outgoing]) this.#send(topic, outgoing);
-    });
+  #added(outgoing: Outgoing, bytes: number): void {
+    this.#heldBytes += bytes;
+    if (outgoing.isFull) this.#send(outgoing);
   }
 
-  #send(topic: string, outgoing: Outgoing): void {
-    if (this.#waits(topic)) {
-      outgoing.cancel ??= this.#clock.after(DEFAULTS.unavailableAfterMs, () =>
-        this.#drop(topic, outgoing, new GroupcastError("unavailable")),
-      );
+  #sendSoon(): void {
+    if (this.#outgoing.size > 0) this.#turn.addFirst(this.#sender);
+  }
+
+  readonly #sender = {
+    flush: (): void => {
+      for (const outgoing of [...this.#outgoing.values()]) this.#send(outgoing);
+    },
+  };
+
+  #send(outgoing: Outgoing): void {
+    if (this.#waits(outgoing.topic)) {
+      outgoing.cancel ??= this.#clock.after(DEFAULTS.unavailableAfterMs, () => this.#drop(outgoing, new GroupcastError("unavailable")));
       return;
     }
-    this.#forget(topic, outgoing);
-    const records = split(outgoing.messages).map((messages) => this.#adapter.publish(topic, MessageRecord.of(messages)));
-    Promise.all(records).then(
-      ([first = { receivers: undefined }]) => outgoing.accepted.resolve(first),
-      (error: unknown) => outgoing.accepted.reject(error),
-    );
+    this.#forget(outgoing);
+    const { accepted, topic } = outgoing;
+    this.#likelyBytes = outgoing.frameBytes;
+    const [first, ...more] = outgoing.records().map((record) => this.#adapter.publish(topic, record));
+    const all = more.length === 0 ? first : Promise.all([first, ...more]).then(([receipt]) => receipt);
+    all?.then((receipt = NOBODY_KNOWS) => accepted.resolve(receipt), accepted.reject);
   }
 
   #waits(topic: string): boolean {
     return !this.#isUp || this.#ears.get(topic)?.pending !== undefined;
   }
 
-  #drop(topic: string, outgoing: Outgoing, error: GroupcastError): void {
-    this.#forget(topic, outgoing);
+  #drop(outgoing: Outgoing, error: GroupcastError): void {
+    this.#forget(outgoing);
     outgoing.accepted.reject(error);
   }
 
-  #forget(topic: string, outgoing: Outgoing): void {
-    if (this.#outgoing.get(topic) !== outgoing) return;
-    this.#outgoing.delete(topic);
+  #forget(outgoing: Outgoing): void {
+    if (this.#outgoing.get(outgoing.topic) !== outgoing) return;
+    this.#outgoing.delete(outgoing.topic);
     this.#heldBytes -= outgoing.bytes;
     outgoing.cancel?.();
   }
@@ -238,19 +285,4 @@ export class Channel {
 
 function stopped(): GroupcastError {
   return new GroupcastError("closed", "the channel is stopped");
-}
-
-/** What was held may be longer than one record may be. */
-function split(messages: readonly Message[]): Message[][] {
-  const records: Message[][] = [];
-  let bytes = Infinity;
-  for (const message of messages) {
-    if (bytes >= RECORD_BYTES_EARLY || (records.at(-1)?.length ?? 0) >= RECORD_MESSAGES_MAX) {
-      records.push([]);
-      bytes = 0;
-    }
-    records.at(-1)?.push(message);
-    bytes += recordBytesOf(message);
-  }
-  return records;
 }

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import { isLoopback } from "../server/admission.ts";
 import { DEFAULTS } from "../base/defaults.ts";
+import { BATCH_DELAY_MS_MAX } from "../base/batch-delay.ts";
 import { PUBLISH_BYTES_MAX } from "../groups/message.ts";
 import { BadSetting, bytes, host, hostName, namespace, oneOf, origin, type Parser, prefix, rate, seconds, whole } from "./parsers.ts";
 
@@ -19,6 +20,7 @@ export interface StartSettings {
   readonly drainDeadlineMs: number;
   readonly drainDelayMs: number;
   readonly messageBytes: number;
+  readonly batchDelayMs: number;
   readonly open: boolean;
 }
 
@@ -45,6 +47,7 @@ const WORKERS = whole(1, WORKERS_MAX);
 const CHANNEL = oneOf("hub", "memory");
 const RATE = rate(RATE_MAX);
 const SECONDS = seconds(SECONDS_MAX);
+const BATCH_SECONDS = seconds(BATCH_DELAY_MS_MAX / 1_000);
 // More than a channel carries would only be refused later.
 const MESSAGE_BYTES = bytes(1, PUBLISH_BYTES_MAX);
 
@@ -67,6 +70,12 @@ export const OPTIONS: readonly Entry[] = [
   },
   { flag: "drain-delay", value: "seconds", text: 'from "not ready" to the first close', standard: "0" },
   { flag: "message-bytes", value: "bytes", text: "the longest message of a client", standard: String(DEFAULTS.messageBytes) },
+  {
+    flag: "batch-delay",
+    value: "seconds",
+    text: "a busy worker may hold messages back so long, to send them together",
+    standard: String(DEFAULTS.batchDelayMs / 1_000),
+  },
   { flag: "open", text: "anyone may connect from any origin, join and publish" },
 ];
 
@@ -98,6 +107,7 @@ export function readSettings(given: Given): StartSettings {
     drainDeadlineMs: one("drain-deadline", SECONDS) ?? DEFAULTS.drainDeadlineMs,
     drainDelayMs: one("drain-delay", SECONDS) ?? 0,
     messageBytes: one("message-bytes", MESSAGE_BYTES) ?? DEFAULTS.messageBytes,
+    batchDelayMs: one("batch-delay", BATCH_SECONDS) ?? DEFAULTS.batchDelayMs,
     open: given.has("open"),
   };
   checkTogether(settings);

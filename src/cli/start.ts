@@ -17,7 +17,7 @@ const HUB_SOCKET = "hub.sock";
 
 /** Runs the server until it is told to stop. Resolves when none of its processes is left. */
 export async function start(settings: StartSettings): Promise<Ending> {
-  const forks = new WorkerForks();
+  const forks = new WorkerForks(settings.workers);
   const folder = settings.channel === "hub" ? makePrivateFolder() : undefined;
   const hubPath = folder === undefined ? undefined : join(folder, HUB_SOCKET);
   const tidy = (): void => {

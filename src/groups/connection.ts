@@ -435,6 +435,11 @@ export class Connection extends Emitter<ConnectionEvents> {
     this.#reader = reader;
   }
 
+  /** @internal True if it is `socket` that carries it, and not something around that. */
+  $isOn(socket: SocketLike): boolean {
+    return this.#carrier.socket === socket;
+  }
+
   /** @internal A text message as its UTF-8 bytes, which are valid: a view that is good during this call only. For the fast lane. */
   $hear(bytes: Uint8Array): void {
     if (this.closed) return;

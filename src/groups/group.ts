@@ -12,7 +12,7 @@ import type { Message } from "../wire/record.ts";
 import type { Connection } from "./connection.ts";
 import { Fanout } from "./fanout.ts";
 import { type SendOptions, toMessage } from "./message.ts";
-import type { Turn } from "./turn.ts";
+import type { Turn } from "../base/turn.ts";
 
 /** What listeners of a {@link ConnectionGroup} are given. */
 export interface ConnectionGroupEvents {
@@ -34,6 +34,8 @@ export interface GroupRoad {
   readonly turn: Turn;
   readonly logger: Logger;
   publish(group: ConnectionGroup, message: Message): Promise<Published>;
+  /** Brings back what was published to the group, if that can be here within the turn. Runs no listener. */
+  catchUp(group: ConnectionGroup): void;
   closeAll(group: ConnectionGroup, goodbye: Goodbye): Promise<void>;
 }
 
@@ -54,6 +56,7 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   readonly namespace: string;
   readonly #ready: Deferred<void> = deferred();
   #isNew = true;
+  #isHeard = false;
   #logger: Logger = consoleLogger;
   #life: Life | undefined;
   // Members whose `leave` is being told: what is written meanwhile is handed to them directly.
@@ -161,7 +164,7 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
   $begin(road: GroupRoad): void {
     this.#isNew = false;
     this.#logger = road.logger; // kept beyond its life: what it wrote may fail later
-    this.#life = { road, fanout: new Fanout(road.turn) };
+    this.#life = { road, fanout: new Fanout(road.turn, () => road.catchUp(this)) };
   }
 
   /** @internal True until `begin`: a group lives once. */
@@ -187,7 +190,13 @@ export class ConnectionGroup extends Emitter<ConnectionGroupEvents> implements I
 
   /** @internal This process hears the group now. */
   $heard(): void {
+    this.#isHeard = true;
     this.#ready.resolve();
+  }
+
+  /** @internal True once {@link ready} has resolved. */
+  get $isHeard(): boolean {
+    return this.#isHeard;
   }
 
   /** @internal */

@@ -54,6 +54,8 @@ export class Memberships {
   // Groups whose `created` is being told: they have no member yet, and live until the first one has come or has turned away.
   readonly #newborn = new Set<ConnectionGroup>();
   #size = 0;
+  // Leaves that are being told.
+  #telling = 0;
 
   constructor(host: MembershipsHost) {
     this.#host = host;
@@ -70,6 +72,11 @@ export class Memberships {
   /** Groups in this process, over all namespaces. */
   get size(): number {
     return this.#size;
+  }
+
+  /** True while somebody's `leave` is being told. */
+  get isTellingLeave(): boolean {
+    return this.#telling > 0;
   }
 
   get(namespace: string, name: string): ConnectionGroup | undefined {
@@ -176,8 +183,9 @@ export class Memberships {
     }
     try {
       // A group that was heard before the channel went down is not heard now.
-      const heard = Promise.all([group.ready, this.#host.up()]);
-      await within(this.clock, this.#host.joinWithinMs, heard, () => new GroupcastError("unavailable"));
+      const up = this.#host.up();
+      const heard = group.$isHeard && up === undefined ? undefined : Promise.all([group.ready, up]);
+      if (heard !== undefined) await within(this.clock, this.#host.joinWithinMs, heard, () => new GroupcastError("unavailable"));
     } catch (error) {
       // What setGroup has claimed meanwhile stays: that needs no channel.
       if (isNew && connection.getGroup() !== group) this.#leave(connection, group);
@@ -246,7 +254,11 @@ export class Memberships {
 
   #leave(connection: Connection, group: ConnectionGroup): boolean {
     // False: it has left already, or this is called from inside a listener of this very leave.
-    if (connection.groups.get(group.name) !== group || !group.$tellLeave(connection)) return false;
+    if (connection.groups.get(group.name) !== group) return false;
+    this.#telling++;
+    const told = group.$tellLeave(connection);
+    this.#telling--;
+    if (!told) return false;
     group.$delete(connection);
     connection.$exited(group);
     this.#host.counted(group);

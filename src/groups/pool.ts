@@ -13,7 +13,7 @@ import { drain, type DrainOptions, type DrainReport } from "./drain.ts";
 import { Fanout } from "./fanout.ts";
 import { type Except, toMessage } from "./message.ts";
 import { checkRate, Pace, type Slots } from "./pace.ts";
-import { Turn } from "./turn.ts";
+import { Turn } from "../base/turn.ts";
 
 /** What listeners of a {@link ConnectionsPool} are given. */
 export interface ConnectionsPoolEvents {
@@ -33,6 +33,8 @@ export interface PoolRoad {
   readonly clock: Clock;
   readonly turn: Turn;
   broadcast(namespace: string, message: Message): Promise<void>;
+  /** Brings back what was broadcast to `namespace`, if that can be here within the turn. Runs no listener. */
+  catchUp(namespace: string): void;
   /** Has what is broadcast to `namespace` handed to `fanout`, until the returned undo is called. */
   hear(namespace: string, fanout: Fanout): () => void;
 }
@@ -262,11 +264,12 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   }
 
   #open(name: string): Namespace {
-    const fanout = new Fanout(this.#turn);
+    const road = this.#road;
+    const fanout = new Fanout(this.#turn, road && ((): void => road.catchUp(name)));
     const namespace: Namespace = {
       connections: new Map(),
       fanout,
-      unhear: this.#road?.hear(name, fanout) ?? ((): void => {}),
+      unhear: road?.hear(name, fanout) ?? ((): void => {}),
       closed: (connection) => {
         if (this.#remove(connection)) this.#emptiedBy.add(connection);
       },

@@ -5,7 +5,7 @@ import { asError, type ErrorCode, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
 import type { AdapterEvents, CountingAdapter, Receipt } from "../channel/adapter.ts";
-import { Turn } from "../groups/turn.ts";
+import { Turn } from "../base/turn.ts";
 import { MessageRecord } from "../wire/record.ts";
 import { Dial, type Target, type TargetOptions, toTarget } from "./dial.ts";
 import {

@@ -4,7 +4,7 @@ import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
 import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
 import { quiet } from "../base/promises.ts";
-import { Turn } from "../groups/turn.ts";
+import { Turn } from "../base/turn.ts";
 import { badOption, type HubAddress, isPrivate, shown, toAddress } from "./address.ts";
 import { declaredChannelServers } from "./declared.ts";
 import { Exchange, type Seat } from "./exchange.ts";

@@ -3,7 +3,7 @@
 import { connect } from "node:net";
 import type { Cancel, Clock } from "../base/clock.ts";
 import { GroupcastError } from "../base/errors.ts";
-import type { Turn } from "../groups/turn.ts";
+import type { Turn } from "../base/turn.ts";
 import { badOption, type HubAddress, shown, toAddress, toPath } from "./address.ts";
 import { broken, FRAME, typeOf } from "./frames.ts";
 import {

@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import type { Cancel, Clock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
-import type { Turn } from "../groups/turn.ts";
+import type { Turn } from "../base/turn.ts";
 import type { Party, Seat } from "./exchange.ts";
 import {
   broken,

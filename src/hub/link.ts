@@ -3,7 +3,7 @@
 import type { Socket } from "node:net";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred } from "../base/promises.ts";
-import type { Gathering, Turn } from "../groups/turn.ts";
+import type { Gathering, Turn } from "../base/turn.ts";
 import { concat } from "../wire/frames.ts";
 import { FRAME_BYTES_MAX, PING } from "./frames.ts";
 import { Splitter } from "./splitter.ts";

@@ -1,4 +1,4 @@
-// From an HTTP upgrade to a connection in the pool: the only file that loads `ws`. Must not know commands or the channel.
+// From an HTTP upgrade to a connection in the pool: the only file that makes `ws` sockets. Must not know commands or the channel.
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ServerOptions, WebSocketServer } from "ws";
@@ -16,6 +16,7 @@ import { DEFAULTS } from "../base/defaults.ts";
 import { GroupManager } from "./group-manager.ts";
 import { pathOf } from "./http.ts";
 import { refuseUpgrade } from "./http-refusal.ts";
+import { openLane } from "./lane.ts";
 import { listenForUpgrades } from "./upgrades.ts";
 
 /** Ids that are made ready together: 4 KiB of chance. */
@@ -146,7 +147,9 @@ export class WebSocketMiddleware extends Emitter<WebSocketMiddlewareEvents> {
     }
     this.#engine.handleUpgrade(request, socket, head, (webSocket) => {
       try {
-        this.accept(webSocket, info);
+        const connection = this.accept(webSocket, info);
+        // A class of the user's may listen to something around the socket instead: then `ws` alone reads it.
+        if (connection.$isOn(webSocket)) openLane(webSocket, connection);
       } catch (thrown) {
         this.#turnAway(webSocket, asError(thrown));
       }

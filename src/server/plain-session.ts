@@ -7,6 +7,7 @@ import type { Connection, Reader } from "../groups/connection.ts";
 import { toMessage } from "../groups/message.ts";
 import { CLOSE } from "../wire/close-codes.ts";
 import { type Command, describe, encodeError, encodeOk, readCommand, type Refusal } from "../wire/commands.ts";
+import { KnownSend } from "../wire/known-send.ts";
 import type { GroupManager } from "./group-manager.ts";
 
 export interface PlainSessionOptions {
@@ -25,25 +26,35 @@ type Facts = Readonly<Record<string, unknown>>;
 /** A command whose answer is due; `text` once it is known, null for none. */
 type Answer = { text: string | null | undefined };
 
+/** Messages that are accepted together. */
+type Load = { readonly accepted: Promise<unknown>; count: number; length: number };
+
 /**
  * Characters of one client's messages that may be unanswered for; with more its socket is not read. All connections of a process share
  * one way to the others, which refuses everybody at 8 MiB: one client must not fill it.
  */
 const PENDING_LENGTH_MAX = 256 * 1024;
 const NO_FACTS: Facts = Object.freeze({});
-const fromUtf8 = new TextDecoder();
+// As text frames are read: a byte order mark is part of the message.
+const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export class PlainSession implements Reader {
   readonly #connection: Connection;
   readonly #options: PlainSessionOptions;
   // Commands behind a join, or behind an authorize that takes its time.
-  #waiting: (Command | Refusal)[] = [];
+  #waiting: (Command | Refusal)[] | undefined;
+  // Answers in the order of their commands; the first is always one that is not known yet.
+  #answers: Answer[] | undefined;
+  #held = false;
+  // Messages that are on their way without an answer of their own; the latest that go together.
+  #underway = 0;
+  #load: Load | undefined;
   // Characters of messages that are not answered for, behind a join or on their way.
   #pendingLength = 0;
-  #held = false;
-  // Answers in the order of their commands; the first is always one that is not known yet.
-  #answers: Answer[] = [];
   #paused = false;
+  // The last way of sending that needs no second look, and the topic that it leads to.
+  #known: KnownSend | undefined;
+  #topic = "";
 
   constructor(connection: Connection, options: PlainSessionOptions) {
     this.#connection = connection;
@@ -52,7 +63,11 @@ export class PlainSession implements Reader {
   }
 
   readText(bytes: Uint8Array): void {
-    this.readMessage(bytes);
+    const known = this.#known;
+    if (known !== undefined && this.#waiting === undefined && !this.#held && this.#sendOn(known, bytes)) return;
+    const text = fromUtf8.decode(bytes);
+    const command = this.#take(text);
+    if (command.cmd === "send_to_group") this.#learn(text, command);
   }
 
   // What goes wrong with one client is that client's affair.
@@ -60,24 +75,77 @@ export class PlainSession implements Reader {
     this.#options.logger.debug({ err: error, connection: this.#connection.id }, error.message);
   }
 
-  end(): void {
-    this.#waiting = [];
-    this.#answers = [];
+  readMessage(data: string | Uint8Array): void {
+    // A command in a binary frame is taken like text.
+    this.#take(typeof data === "string" ? data : fromUtf8.decode(data));
   }
 
-  readMessage(data: string | Uint8Array): void {
+  end(): void {
+    this.#waiting = undefined;
+    this.#answers = undefined;
+  }
+
+  #take(text: string): Command | Refusal {
     this.#options.counters.commands++;
-    // A command in a binary frame is taken like text.
-    const command = readCommand(typeof data === "string" ? data : fromUtf8.decode(data));
+    const command = readCommand(text);
     this.#pendingLength += lengthOf(command);
-    if (this.#held) this.#waiting.push(command);
+    if (this.#held) (this.#waiting ??= []).push(command);
     else this.#run(command);
+    this.#throttle();
+    return command;
+  }
+
+  #learn(text: string, command: Command): void {
+    const { groups } = this.#options;
+    this.#known = groups.asksNobody ? KnownSend.from(text, command) : undefined;
+    if (this.#known !== undefined) this.#topic = groups.topicOf(this.#connection.namespace, this.#known.group);
+  }
+
+  /** Sends the message of a command that is like the last one; false: it is not, or needs more of a look. */
+  #sendOn(known: KnownSend, bytes: Uint8Array): boolean {
+    const { groups, counters, requireMembership } = this.#options;
+    const connection = this.#connection;
+    const from = known.messageAt(bytes);
+    if (from < 0 || (requireMembership && !connection.groups.has(known.group))) return false;
+    const to = bytes.length - 2;
+    const accepted = groups.publishText(this.#topic, bytes, from, to);
+    if (accepted === null) return false;
+    counters.commands++;
+    if (accepted === undefined) counters.commandsIgnored++;
+    else if (!groups.isImmediate) this.#await(accepted, to - from);
+    return true;
+  }
+
+  /** Counts a message as unanswered until it is accepted, or is not. */
+  #await(accepted: Promise<unknown>, length: number): void {
+    if (this.#load?.accepted !== accepted) {
+      const load: Load = { accepted, count: 0, length: 0 };
+      this.#load = load;
+      accepted.then(
+        () => this.#arrived(load),
+        () => {
+          this.#options.counters.commandsIgnored += load.count;
+          this.#arrived(load);
+        },
+      );
+    }
+    this.#load.count++;
+    this.#load.length += length;
+    this.#underway++;
+    this.#pendingLength += length;
+    this.#throttle();
+  }
+
+  #arrived(load: Load): void {
+    if (this.#load === load) this.#load = undefined;
+    this.#underway -= load.count;
+    this.#pendingLength -= load.length;
     this.#throttle();
   }
 
   #run(command: Command | Refusal): void {
     const answer: Answer = { text: undefined };
-    this.#answers.push(answer);
+    (this.#answers ??= []).push(answer);
     let result: Facts | Promise<Facts>;
     try {
       result = this.#execute(command);
@@ -134,11 +202,11 @@ export class PlainSession implements Reader {
   #release(): void {
     this.#held = false;
     let next = 0;
-    while (!this.#held && next < this.#waiting.length) {
+    while (!this.#held && this.#waiting !== undefined && next < this.#waiting.length) {
       const command = this.#waiting[next++];
       if (command !== undefined) this.#run(command);
     }
-    this.#waiting = this.#waiting.slice(next);
+    if (this.#waiting !== undefined) this.#waiting = this.#waiting.length > next ? this.#waiting.slice(next) : undefined;
     this.#throttle();
   }
 
@@ -150,11 +218,12 @@ export class PlainSession implements Reader {
     }
     this.#pendingLength -= lengthOf(command);
     answer.text = command.id === undefined ? null : this.#encode(command.id, error, facts);
-    while (this.#answers[0]?.text !== undefined) {
+    while (this.#answers?.[0]?.text !== undefined) {
       const text = this.#answers.shift()?.text;
       // A client that reads so slowly that its answers do not fit would wait for them for ever.
       if (typeof text === "string" && !this.#connection.send(text)) void this.#connection.close(CLOSE.slow, "slow");
     }
+    if (this.#answers?.length === 0) this.#answers = undefined; // an emptied array keeps its room
     this.#throttle();
   }
 
@@ -165,7 +234,7 @@ export class PlainSession implements Reader {
   }
 
   #throttle(): void {
-    const pending = this.#waiting.length + this.#answers.length;
+    const pending = (this.#waiting?.length ?? 0) + (this.#answers?.length ?? 0) + this.#underway;
     const isFull = pending >= this.#options.commandsPending || this.#pendingLength >= PENDING_LENGTH_MAX;
     if (!this.#paused && isFull) {
       this.#paused = true;

@@ -5,7 +5,7 @@ import { BacklogWatch } from "./backlog-watch.ts";
 import { type Batch, type Carrier, type CarrierEvents, CLOSED, OPEN, sendOn, type SocketLike } from "./socket.ts";
 
 export class SocketCarrier<Socket extends SocketLike> implements Carrier {
-  protected readonly socket: Socket;
+  readonly socket: Socket;
   readonly events: CarrierEvents;
   // Made with the first message: a server's sockets need none.
   #watch: BacklogWatch | undefined;

@@ -52,6 +52,8 @@ export class Batch {
 
 /** One socket, owned by one connection. */
 export interface Carrier {
+  /** The socket itself. */
+  readonly socket: SocketLike;
   /** True while messages can be sent. */
   readonly open: boolean;
   /** Bytes that were written and that the kernel has not taken yet. */

@@ -7,7 +7,7 @@ type Timer = { dueMs: number; readonly everyMs: number | undefined; readonly run
 const RUNS_MAX = 1_000_000;
 
 /**
- * A clock for tests. It starts at 0 and moves only in {@link advance} and {@link advanceAsync}.
+ * A clock for tests. It starts at 0 and moves only in {@link advance}, {@link advanceAsync} and {@link work}.
  *
  * Timers run in the order in which they are due, those due at the same moment in the order in which they were made. What a timer
  * throws comes out of the call that ran it.
@@ -16,9 +16,21 @@ export class FakeClock implements Clock {
   readonly #timers = new Set<Timer>();
   #turnEnds: (() => void)[] = [];
   #nowMs = 0;
+  #busyMs = 0;
 
   now(): number {
     return this.#nowMs;
+  }
+
+  /** All time but that of {@link work}. */
+  idleMs(): number {
+    return this.#nowMs - this.#busyMs;
+  }
+
+  /** Lets `ms` milliseconds pass in the midst of a turn, as work does. */
+  work(ms: number): void {
+    this.#nowMs += ms;
+    this.#busyMs += ms;
   }
 
   after(ms: number, run: () => void): Cancel {

@@ -17,29 +17,32 @@ const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 export function encodeFrame(payload: Payload): Uint8Array {
   const opcode = typeof payload === "string" ? TEXT : BINARY;
   const bytes = typeof payload === "string" ? utf8.encode(payload) : payload;
-  const head = headBytes(bytes.length);
-  const frame = new Uint8Array(head + bytes.length);
-  writeHead(frame, opcode, bytes.length);
-  frame.set(bytes, head);
+  const frame = new Uint8Array(headBytes(bytes.length) + bytes.length);
+  frame.set(bytes, writeHead(frame, 0, opcode, bytes.length));
   return frame;
 }
 
-function headBytes(length: number): number {
+/** Bytes in the head of a frame with so many bytes of payload. */
+export function headBytes(length: number): number {
   return length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
 }
 
-function writeHead(frame: Uint8Array, opcode: number, length: number): void {
-  frame[0] = FIN | opcode;
+/** Writes a frame's head at `at`; returns where its payload begins. */
+export function writeHead(into: Uint8Array, at: number, opcode: number, length: number): number {
+  into[at] = FIN | opcode;
   if (length < 126) {
-    frame[1] = length;
-  } else if (length < 0x1_0000) {
-    frame[1] = 126;
-    frame[2] = length >>> 8;
-    frame[3] = length & 0xff;
-  } else {
-    frame[1] = 127;
-    new DataView(frame.buffer, frame.byteOffset).setBigUint64(2, BigInt(length));
+    into[at + 1] = length;
+    return at + 2;
   }
+  if (length < 0x1_0000) {
+    into[at + 1] = 126;
+    into[at + 2] = length >>> 8;
+    into[at + 3] = length & 0xff;
+    return at + 4;
+  }
+  into[at + 1] = 127;
+  new DataView(into.buffer, into.byteOffset + at).setBigUint64(2, BigInt(length));
+  return at + 10;
 }
 
 /** The length of the frame that begins at `at`, head included. */

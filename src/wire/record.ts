@@ -9,7 +9,7 @@
 //
 // All numbers are big-endian.
 import { GroupcastError } from "../base/errors.ts";
-import { concat, frameLength, isOwnHead } from "./frames.ts";
+import { frameLength, headBytes, isOwnHead, TEXT, writeHead } from "./frames.ts";
 
 /** What a message was before it became a frame: a session form needs to know. `control` is for groupcast itself, never for members. */
 export type Kind = "string" | "json" | "bytes" | "control";
@@ -37,36 +37,47 @@ const KINDS: readonly Kind[] = ["string", "json", "bytes", "control"];
 const utf8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
-/** What a message adds to a record, its row and its except list included; at most so much. */
-export function recordBytesOf(message: Message): number {
-  // JSON.stringify writes a character as six bytes at the most, and two quotes and a comma around each id.
-  const exceptBytes = message.except.reduce((bytes, id) => bytes + 6 * id.length + 3, 2);
-  return ROW_BYTES + exceptBytes + message.frame.length;
+const EMPTY = new Uint8Array(0);
+const NO_EXCEPTS: ReadonlyMap<number, readonly string[]> = new Map();
+const NO_ROWS: Rows = { kinds: [], frameBytes: [], excepts: NO_EXCEPTS, frames: EMPTY };
+
+/** What the rows of a record say; the frames follow each other in `frames`. */
+interface Rows {
+  readonly kinds: readonly Kind[];
+  readonly frameBytes: readonly number[];
+  /** By index; messages without one are not in it. */
+  readonly excepts: ReadonlyMap<number, readonly string[]>;
+  readonly frames: Uint8Array;
 }
 
 /**
  * Messages of one group that travel together. Made of messages by the sender and of bytes by a receiver; the channel of a
- * single process hands on the record itself, and no byte is ever written.
+ * single process hands on the record itself, and its table is never written.
  */
 export class MessageRecord {
   #bytes: Uint8Array | undefined;
-  readonly #messages: () => Iterable<Message>;
+  readonly #rows: Rows | undefined;
   /** All frames as one run, when every member gets every one of them; else null: go by {@link messages}. */
   readonly run: Uint8Array | null;
   readonly count: number;
 
-  private constructor(count: number, run: Uint8Array | null, messages: () => Iterable<Message>, bytes?: Uint8Array) {
+  private constructor(count: number, run: Uint8Array | null, rows: Rows | undefined, bytes?: Uint8Array) {
     this.count = count;
     this.run = run;
-    this.#messages = messages;
+    this.#rows = rows;
     this.#bytes = bytes;
   }
 
   /** A record of these messages. The caller keeps count and size within the limits above. */
   static of(messages: readonly Message[]): MessageRecord {
-    const [only] = messages;
-    const run = messages.length === 1 && only !== undefined && !isMixed(only) ? only.frame : null;
-    return new MessageRecord(messages.length, run, () => messages);
+    const gather = new Gather();
+    for (const message of messages) gather.add(message);
+    return gather.record();
+  }
+
+  /** @internal */
+  static ofRows(rows: Rows, isMixed: boolean): MessageRecord {
+    return new MessageRecord(rows.kinds.length, isMixed ? null : rows.frames, rows);
   }
 
   /**
@@ -75,55 +86,153 @@ export class MessageRecord {
    * @throws GroupcastError `internal`: not a record of this version, or cut short.
    */
   static read(bytes: Uint8Array): MessageRecord {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const { count, framesAt, mixed } = check(bytes, view);
-    return new MessageRecord(count, mixed ? null : bytes.subarray(framesAt), () => readMessages(bytes, view, count, framesAt), bytes);
+    const { count, framesAt, mixed } = check(bytes, viewOf(bytes));
+    return new MessageRecord(count, mixed ? null : bytes.subarray(framesAt), undefined, bytes);
   }
 
   /** The record as it travels. Encoded once. */
   get bytes(): Uint8Array {
-    this.#bytes ??= encode([...this.#messages()]);
+    this.#bytes ??= encode(this.#rows ?? NO_ROWS);
     return this.#bytes;
   }
 
-  /** The messages, in order; those of a record that was read are views into its bytes. May be walked again. */
+  /** The messages, in order; their frames are views. May be walked again. */
   messages(): Iterable<Message> {
-    return this.#messages();
+    return this.#rows === undefined ? readMessages(this.bytes) : walk(this.#rows);
   }
 }
 
-function isMixed(message: Message): boolean {
-  return message.except.length > 0 || message.kind === "control";
+/** The smallest buffer for more than one message: a dozen small ones, and cheap to make. */
+const BUFFER_BYTES_MIN = 4 * 1024;
+
+/** Messages of one topic that gather into a record: their frames are written one behind the other as they come. */
+export class Gather {
+  readonly #kinds: Kind[] = [];
+  readonly #frameBytes: number[] = [];
+  #excepts: Map<number, readonly string[]> | undefined;
+  #isMixed = false;
+  #buffer: Uint8Array = EMPTY;
+  #length = 0;
+  #rowBytes = 0;
+  readonly #firstBytes: number;
+
+  /** `firstBytes`: how much room to make for the first text: as much as all are likely to need. */
+  constructor(firstBytes = 0) {
+    this.#firstBytes = firstBytes;
+  }
+
+  /** Messages in it. */
+  get count(): number {
+    return this.#kinds.length;
+  }
+
+  /** Bytes of all frames. */
+  get frameBytes(): number {
+    return this.#length;
+  }
+
+  /** Bytes of the record that it makes; at most so many. */
+  get bytes(): number {
+    return this.#rowBytes + this.#length;
+  }
+
+  /** True once it is as large as a record should be. */
+  get isFull(): boolean {
+    return this.count >= RECORD_MESSAGES_MAX || this.bytes >= RECORD_BYTES_EARLY;
+  }
+
+  add(message: Message): void {
+    const { kind, frame, except } = message;
+    if (except.length > 0) (this.#excepts ??= new Map()).set(this.count, except);
+    this.#isMixed ||= except.length > 0 || kind === "control";
+    // A single frame is the whole run; nothing is copied.
+    if (this.#length === 0) {
+      this.#buffer = frame;
+      this.#length = frame.length;
+    } else {
+      const at = this.#reserve(frame.length); // may change the buffer
+      this.#buffer.set(frame, at);
+    }
+    this.#kinds.push(kind);
+    this.#frameBytes.push(frame.length);
+    this.#rowBytes += ROW_BYTES + (except.length > 0 ? exceptBytesOf(except) : 0);
+  }
+
+  /** Adds a text message, of the UTF-8 bytes of `source` from `from` to `to`. */
+  addText(source: Uint8Array, from: number, to: number): void {
+    const length = to - from;
+    const bytes = headBytes(length) + length;
+    const start = this.#reserve(bytes);
+    const at = writeHead(this.#buffer, start, TEXT, length);
+    this.#buffer.set(source.subarray(from, to), at);
+    this.#kinds.push("string");
+    this.#frameBytes.push(bytes);
+    this.#rowBytes += ROW_BYTES;
+  }
+
+  record(): MessageRecord {
+    const frames = this.#length === this.#buffer.length ? this.#buffer : this.#buffer.subarray(0, this.#length);
+    return MessageRecord.ofRows(
+      { kinds: this.#kinds, frameBytes: this.#frameBytes, excepts: this.#excepts ?? NO_EXCEPTS, frames },
+      this.#isMixed,
+    );
+  }
+
+  /** Makes room at the end; returns where it begins. */
+  #reserve(bytes: number): number {
+    const at = this.#length;
+    this.#length += bytes;
+    if (this.#length > this.#buffer.length) {
+      const larger = new Uint8Array(at === 0 ? Math.max(bytes, this.#firstBytes) : Math.max(BUFFER_BYTES_MIN, 2 * this.#length));
+      larger.set(this.#buffer.subarray(0, at));
+      this.#buffer = larger;
+    }
+    return at;
+  }
 }
 
-function encode(messages: readonly Message[]): Uint8Array {
-  const excepts = messages.map((message) => (message.except.length === 0 ? EMPTY : utf8.encode(JSON.stringify(message.except))));
-  const framesAt = HEADER_BYTES + messages.length * ROW_BYTES + sum(excepts);
-  const framesBytes = messages.reduce((total, message) => total + message.frame.length, 0);
-  const table = new Uint8Array(framesAt);
-  const view = new DataView(table.buffer);
-  const mixed = messages.some(isMixed);
-  view.setUint8(0, VERSION);
-  view.setUint8(1, mixed ? MIXED : 0);
-  view.setUint16(2, messages.length);
-  view.setUint32(4, framesAt);
-  let exceptAt = HEADER_BYTES + messages.length * ROW_BYTES;
-  messages.forEach((message, index) => {
-    const row = HEADER_BYTES + index * ROW_BYTES;
-    const except = excepts[index] ?? EMPTY;
-    view.setUint8(row, KINDS.indexOf(message.kind));
-    view.setUint32(row + 4, except.length);
-    view.setUint32(row + 8, message.frame.length);
-    table.set(except, exceptAt);
-    exceptAt += except.length;
+function exceptBytesOf(except: readonly string[]): number {
+  // JSON.stringify writes a character as six bytes at the most, and two quotes and a comma around each id.
+  return except.reduce((bytes, id) => bytes + 6 * id.length + 3, 2);
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function encode({ kinds, frameBytes, excepts, frames }: Rows): Uint8Array {
+  const lists = kinds.map((_, index) => {
+    const except = excepts.get(index);
+    return except === undefined ? EMPTY : utf8.encode(JSON.stringify(except));
   });
-  return concat([table, ...messages.map((message) => message.frame)], framesAt + framesBytes);
+  let exceptAt = HEADER_BYTES + kinds.length * ROW_BYTES;
+  const framesAt = lists.reduce((total, list) => total + list.length, exceptAt);
+  const bytes = new Uint8Array(framesAt + frames.length);
+  const view = viewOf(bytes);
+  view.setUint8(0, VERSION);
+  view.setUint8(1, excepts.size > 0 || kinds.includes("control") ? MIXED : 0);
+  view.setUint16(2, kinds.length);
+  view.setUint32(4, framesAt);
+  kinds.forEach((kind, index) => {
+    const row = HEADER_BYTES + index * ROW_BYTES;
+    const list = lists[index] ?? EMPTY;
+    view.setUint8(row, KINDS.indexOf(kind));
+    view.setUint32(row + 4, list.length);
+    view.setUint32(row + 8, frameBytes[index] ?? 0);
+    bytes.set(list, exceptAt);
+    exceptAt += list.length;
+  });
+  bytes.set(frames, framesAt);
+  return bytes;
 }
 
-const EMPTY = new Uint8Array(0);
-
-function sum(parts: readonly Uint8Array[]): number {
-  return parts.reduce((total, part) => total + part.length, 0);
+function* walk({ kinds, frameBytes, excepts, frames }: Rows): Iterable<Message> {
+  let at = 0;
+  for (const [index, kind] of kinds.entries()) {
+    const end = at + (frameBytes[index] ?? 0);
+    yield { kind, frame: frames.subarray(at, end), except: excepts.get(index) ?? [] };
+    at = end;
+  }
 }
 
 function check(bytes: Uint8Array, view: DataView): { count: number; framesAt: number; mixed: boolean } {
@@ -156,7 +265,10 @@ function headNeeded(bytes: Uint8Array, at: number): number {
   return short < 126 ? 2 : short === 126 ? 4 : 10;
 }
 
-function* readMessages(bytes: Uint8Array, view: DataView, count: number, framesAt: number): Iterable<Message> {
+function* readMessages(bytes: Uint8Array): Iterable<Message> {
+  const view = viewOf(bytes);
+  const count = view.getUint16(2);
+  const framesAt = view.getUint32(4);
   let exceptAt = HEADER_BYTES + count * ROW_BYTES;
   let frameAt = framesAt;
   for (let index = 0; index < count; index++) {

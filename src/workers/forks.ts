@@ -1,4 +1,4 @@
-// Makes the processes. Workers share their port through node:cluster, which deals connections out in turn; a hub is a plain child.
+// Makes the processes. Workers share their port through node:cluster; a hub is a plain child.
 import { type ChildProcess, fork } from "node:child_process";
 import cluster from "node:cluster";
 import { randomBytes } from "node:crypto";
@@ -23,16 +23,24 @@ export function forkHub({ file, args = [], env }: Program, role: Role): ChildPro
 
 /** Runs programs as workers of the cluster: what one of them listens on, it shares with the others. */
 export class WorkerForks {
+  readonly #policy: number;
   readonly #handoffs = new Handoffs();
 
-  /** @throws GroupcastError `bad_option`: this process is a worker of somebody else's cluster. */
-  constructor() {
+  /**
+   * `perPort`: how many workers share a port at the most. Several are dealt their connections in turn, by this process. One takes them
+   * from the port itself, which saves 40 % or more of what a handshake costs (docs/decisions/0007). In both cases this process holds the port
+   * while any worker listens.
+   *
+   * @throws GroupcastError `bad_option`: this process is a worker of somebody else's cluster.
+   */
+  constructor(perPort: number) {
     if (!cluster.isPrimary) throw new GroupcastError("bad_option", "groupcast makes its own cluster: do not run it as a worker of another");
+    this.#policy = perPort > 1 ? cluster.SCHED_RR : cluster.SCHED_NONE;
   }
 
   fork({ file, args = [], env }: Program, role: Role): ChildProcess {
-    // The default, but for an environment variable that could change it.
-    cluster.schedulingPolicy = cluster.SCHED_RR;
+    // An environment variable could have set another. Node looks at the first fork only.
+    cluster.schedulingPolicy = this.#policy;
     cluster.setupPrimary({ exec: file, args: [...args] });
     const worker = cluster.fork({ ...env, ...roleEnvironment(role) });
     // What could not be said to a worker that has just died. That it has, is told by its `exit`.

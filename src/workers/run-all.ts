@@ -57,7 +57,7 @@ async function supervise(workers: readonly Worker[], started: () => void): Promi
     processes: 1,
     fork: () => forkHub(program, { kind: "hub", index, port: 0 }),
   }));
-  const forks = new WorkerForks();
+  const forks = new WorkerForks(Math.max(...workers.map(({ count }) => count)));
   const rows = workers.map(({ name, count, address }, index): Row => {
     const shared = new SharedPort(address.host, address.port);
     const fork = async () => forks.fork(program, { kind: "worker", index, port: await shared.port });

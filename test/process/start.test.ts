@@ -168,11 +168,11 @@ describe("several workers on one port", () => {
     await second.b.until((message) => message === "alone");
   });
 
-  it("keeps its port when all workers are replaced, also a port that it chose itself", async () => {
-    const server = await start("--workers", "2", "--channel", "hub");
+  it.each([1, 2])("keeps its port when all workers are replaced, also a port that it chose itself (%i)", async (size) => {
+    const server = await start("--workers", String(size), "--channel", "hub");
     const { workers, port } = server;
     for (const pid of workers) process.kill(pid, "SIGKILL");
-    await until("two other workers", () => server.workers.filter((pid) => !workers.includes(pid)).length === 2);
+    await until("other workers", () => server.workers.filter((pid) => !workers.includes(pid)).length === size);
     const client = await until("a connection", () => Client.open(port).catch(() => undefined));
     expect(await client.ask({ cmd: "add_group", group_id: "g" })).toMatchObject({ ok: true });
   });
@@ -185,6 +185,39 @@ describe("several workers on one port", () => {
     for (const member of [a!, b!]) await member.ask({ cmd: "add_group", group_id: "g" });
     await a!.ask({ cmd: "send_to_group", group_id: "g", message: "hi" });
     await b!.until((message) => message === "hi");
+  });
+});
+
+describe("newcomers", () => {
+  it("that come one by one are dealt out to several workers in turn: each gets as many", async () => {
+    const server = await start("--workers", "3");
+    const tally = new Map<number, number>();
+    for (let turn = 0; turn < 30; turn++) {
+      const pid = await server.workerOf(await Client.open(server.port));
+      tally.set(pid, (tally.get(pid) ?? 0) + 1);
+    }
+    // A worker that is busy for a moment is passed over, so one or two may go elsewhere.
+    expect(tally.size).toBe(3);
+    for (const count of tally.values()) expect(Math.abs(count - 10)).toBeLessThanOrEqual(3);
+  });
+
+  it("are held up by a worker that hangs, but one of them: the next ones go to the others", async () => {
+    const server = await start("--workers", "2");
+    const [stuck] = server.workers;
+    process.kill(stuck!, "SIGSTOP");
+    let open = 0;
+    const arrivals = Array.from({ length: 20 }, () => Client.open(server.port).then(() => open++));
+    await until("all but one are in", () => open >= 19);
+    process.kill(stuck!, "SIGCONT");
+    await Promise.all(arrivals);
+  });
+
+  it("are taken by a lone worker itself: nothing passes through the first process, so it may stand still", async () => {
+    const server = await start("--workers", "1");
+    server.kill("SIGSTOP");
+    const clients = await server.clients(20);
+    for (const client of clients) expect(await client.ask({ cmd: "add_group", group_id: "g" })).toMatchObject({ ok: true });
+    server.kill("SIGCONT");
   });
 });
 
@@ -326,15 +359,29 @@ describe("exit codes", () => {
     expect(program.stderr).toMatch(/^groupcast: .*cluster.*\n$/);
   });
 
-  it("69, with one line and no second try, when the port is taken", async () => {
+  it.each([1, 4])("69, with one line and no second try, when the port is taken (%i)", async (workers) => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
     const { port } = taken.address() as AddressInfo;
-    const program = run("start", "--port", String(port), "--workers", "4");
+    const program = run("start", "--port", String(port), "--workers", String(workers));
     expect(await program.exit).toEqual({ code: 69, signal: null });
     expect(program.stdout).toBe("");
     expect(program.stderr).toMatch(new RegExp(`^groupcast: port: 127\\.0\\.0\\.1:${port} is taken;.*\\n$`));
     taken.close();
+  });
+
+  it.each([1, 2])("69 for one of two that start at the same moment on the same port (%i)", async (workers) => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    taken.close();
+    await once(taken, "close");
+    const both = Array.from({ length: 2 }, () => run("start", "--port", String(port), "--workers", String(workers)));
+    const loser = await Promise.race(both.map((program) => program.exit.then((exit) => ({ program, exit }))));
+    expect(loser.exit).toEqual({ code: 69, signal: null });
+    const winner = await both.find((program) => program !== loser.program)!.started();
+    const [client] = await winner.clients(1);
+    expect(await client!.ask({ cmd: "add_group", group_id: "g" })).toMatchObject({ ok: true });
   });
 });
 

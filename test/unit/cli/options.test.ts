@@ -21,6 +21,7 @@ describe("readSettings", () => {
       drainDeadlineMs: 25_000,
       drainDelayMs: 0,
       messageBytes: 65_536,
+      batchDelayMs: 5,
       open: false,
     });
   });
@@ -74,6 +75,7 @@ describe("OPTIONS", () => {
       "drain-rate": String(DEFAULTS.drainPerSecond),
       "drain-deadline": String(DEFAULTS.drainDeadlineMs / 1_000),
       "message-bytes": String(DEFAULTS.messageBytes),
+      "batch-delay": String(DEFAULTS.batchDelayMs / 1_000),
     });
   });
 });

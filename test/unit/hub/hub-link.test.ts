@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Turn } from "../../../src/groups/turn.ts";
+import { Turn } from "../../../src/base/turn.ts";
 import { Exchange } from "../../../src/hub/exchange.ts";
 import { encodeSubscribe, encodeTopicHead, encodeUnsubscribe, FRAME, RESTORED, typeOf } from "../../../src/hub/frames.ts";
 import { encodeHello, newNonce, readChallenge } from "../../../src/hub/handshake.ts";

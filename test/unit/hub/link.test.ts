@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Turn } from "../../../src/groups/turn.ts";
+import { Turn } from "../../../src/base/turn.ts";
 import { encodeSubscribed, FRAME_BYTES_MAX, PING } from "../../../src/hub/frames.ts";
 import { Link } from "../../../src/hub/link.ts";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
