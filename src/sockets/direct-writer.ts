@@ -32,7 +32,7 @@ interface WriteRequest {
 
 const WRITER: unique symbol = Symbol("groupcast: writes to the sockets of this server");
 
-/** A write that fails shows nothing, nor does a corked stream. Where so many have shown nothing, there is nothing to be seen. */
+/** A write that fails shows nothing, nor does a corked stream. Where so many have shown nothing, there is nothing to see. */
 const LOOKS_MAX = 8;
 
 /** The id of a request that has not been used. */
@@ -79,7 +79,7 @@ export class DirectWriter {
   /** Writes by the stream; at first it looks on, to learn how Node makes requests. */
   writeByStream(stream: Stream, bytes: Uint8Array): void {
     const { _handle: handle } = stream;
-    if (this.#Request !== undefined || this.#looksLeft === 0 || handle === null || handle === undefined) {
+    if (this.#looksLeft === 0 || handle === null || handle === undefined) {
       stream.write(bytes);
       return;
     }
@@ -87,8 +87,9 @@ export class DirectWriter {
     const { writeBuffer } = handle;
     const seen: WriteRequest[] = [];
     handle.writeBuffer = (request, written) => {
-      seen.push(request);
-      return writeBuffer.call(handle, request, written);
+      const status = writeBuffer.call(handle, request, written);
+      if (status === 0) seen.push(request);
+      return status;
     };
     try {
       stream.write(bytes);
@@ -96,8 +97,9 @@ export class DirectWriter {
       Reflect.deleteProperty(handle, "writeBuffer"); // it was its class's
     }
     const [request] = seen;
-    if (request === undefined || seen.length > 1 || handle.writeBuffer !== writeBuffer) return;
-    this.#Request = requestClass(request, stream.writableLength === 0);
+    if (request === undefined) return;
+    this.#Request = seen.length === 1 ? requestClass(request, stream.writableLength === 0) : undefined;
+    this.#looksLeft = 0;
   }
 }
 

@@ -47,5 +47,6 @@ describe("ids", () => {
     expect(new Set(ids).size).toBe(ids.length);
     // Every digit of it is chance: in a thousand each takes every value.
     for (let digit = 0; digit < 32; digit++) expect(new Set(ids.map((id) => id[digit])).size).toBe(16);
+    for (let byte = 0; byte < 32; byte += 2) expect(new Set(ids.map((id) => id.slice(byte, byte + 2))).size).toBeGreaterThan(200);
   });
 });

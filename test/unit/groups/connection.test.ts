@@ -80,6 +80,19 @@ describe("a connection made by hand", () => {
     expect(user.send("x")).toBe(true);
   });
 
+  it("tells whose it is of its end, once each, and nobody whose it is no more", () => {
+    const socket = new FakeSocket();
+    const connection = new Connection("7", "default", socket);
+    const told: string[] = [];
+    const [one, two, three] = ["one", "two", "three"].map((name) => ({ closed: () => void told.push(name) }));
+    if (one === undefined || two === undefined || three === undefined) throw new Error("three are three");
+    for (const owner of [one, two, three]) connection.$ownedBy(owner);
+    connection.$disownedBy(two);
+    connection.on("close", () => void told.push("close"));
+    socket.hangUp();
+    expect(told).toEqual(["one", "three", "close"]);
+  });
+
   it("leaves every ordinary name to subclasses: what its socket tells it comes by other ways", () => {
     const called: string[] = [];
     class User extends Connection {

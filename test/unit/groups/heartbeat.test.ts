@@ -175,6 +175,10 @@ describe("the heartbeat", () => {
     ]);
     heartbeat.add(people[0]?.connection ?? new Connection("x", "default", new FakeSocket()));
     expect(clock.timers).toBe(1);
+    const told: string[] = [];
+    heartbeat.closed = ({ id }) => void told.push(id);
+    for (const { socket } of people) socket.hangUp();
+    expect(told).toEqual(["0"]); // whom it does not watch does not know it
   });
 
   it("leaves no timer behind when all are gone", async () => {

@@ -262,6 +262,19 @@ describe("a broadcast", () => {
     expect([a, b, other].map(({ socket }) => texts(socket.sent))).toEqual([["text"], ["text", "bytes 07"], []]);
   });
 
+  it("comes before what is sent to one connection after it, as long as that is in the pool", () => {
+    const pool = new ConnectionsPool();
+    const [a, b] = [make("a"), make("b")];
+    for (const { connection } of [a, b]) pool.newConnection(connection);
+    void pool.broadcastMessage("default", "to all");
+    a.connection.send("direct");
+    expect(texts(a.socket.sent)).toEqual(["to all", "direct"]);
+    pool.removeConnection(a.connection);
+    void pool.broadcastMessage("default", "to the others");
+    a.connection.send("outside");
+    expect(texts(b.socket.sent)).toEqual(["to all"]); // and is not hurried by who is out of it
+  });
+
   it("reaches the namespace in every process when the pool belongs to a manager", async () => {
     const bus = new MemoryBus();
     const [here, there] = [new Process({ channel: memoryChannel({ bus }) }), new Process({ channel: memoryChannel({ bus }) })];

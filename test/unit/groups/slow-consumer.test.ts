@@ -124,6 +124,15 @@ describe("a member that reads more slowly than it is sent to", () => {
     expect(told).toEqual(["slow", "drain"]);
   });
 
+  it("is not sent more than 16 MiB even within one turn: a loop that sends until it is told not to ends", () => {
+    const { slow } = stalled();
+    const message = new Uint8Array(MIB);
+    let sent = 0;
+    while (sent < 64 && slow.connection.send(message)) sent++;
+    expect(sent).toBe(16);
+    expect(slow.socket.closeSent).toBeUndefined();
+  });
+
   it("is closed if a burst still waits when the next turn has passed", () => {
     const { here, slow, group } = stalled();
     for (let message = 0; message < 8; message++) group.write(new Uint8Array(MIB / 2));

@@ -209,6 +209,9 @@ describe("a stream with a handle as Node makes them", () => {
     const gone = next();
     gone.stream.corked = true;
     gone.send("lost");
+    const broken = next();
+    broken.handle.kernel = "error";
+    broken.send("lost");
     const second = next();
     second.send("one");
     second.send("two");
@@ -250,7 +253,9 @@ describe("a stream that is another", () => {
       const stream = Object.assign(new FakeStream(), { Request });
       const { send, handle } = carried(stream);
       if (wrong.id === -1) handle.kernel = "full";
-      for (const text of ["one", "two", "three"]) send(text);
+      send("one");
+      handle.finish();
+      for (const text of ["two", "three"]) send(text);
       expect(stream.writes).toBe(3);
     }
   });
