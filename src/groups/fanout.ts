@@ -10,6 +10,9 @@ export const PENDING_BYTES_EARLY = 256 * 1024;
 /** Pending bytes with which waiting for more pays no longer: to copy so many takes a third of the time of a send. */
 const PENDING_BYTES_ENOUGH = 8 * 1024;
 
+/** So many may leave before the set of members is made anew, and a sixteenth of them besides: 16 small steps for each leaver. */
+const LEAVERS_MIN = 64;
+
 /**
  * Order: every member gets the messages in the order of `push` and `pushExcept`. What changes who should see a message
  * flushes first, so a joiner never gets what was pushed before it came, nor does a leaver miss it.
@@ -17,7 +20,8 @@ const PENDING_BYTES_ENOUGH = 8 * 1024;
 export class Fanout implements Gathering {
   readonly #turn: Turn;
   readonly #catchUp: (() => void) | undefined;
-  readonly #members = new Set<Connection>();
+  #members = new Set<Connection>();
+  #leavers = 0;
   // The members as a list that stays as it is while it is walked; made anew after a change.
   #list: readonly Connection[] | undefined;
   #parts: Uint8Array[] = [];
@@ -51,6 +55,10 @@ export class Fanout implements Gathering {
     this.#writePending();
     this.#members.delete(connection);
     this.#list = undefined;
+    // A Set keeps a place for those who have left, and who comes and goes again and again makes a long way to its own.
+    if (++this.#leavers <= LEAVERS_MIN + this.#members.size / 16) return;
+    this.#leavers = 0;
+    this.#members = new Set(this.#members);
   }
 
   /** Who is a member now. A list of its own: it does not change while it is walked. */
