@@ -1,7 +1,9 @@
 // A command means the same whether it comes as bytes through the fast lane or as a text message from the socket.
+import { once } from "node:events";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { WebSocket } from "ws";
 import { newCounters } from "../../../src/base/counters.ts";
-import { Connection, GroupManager, type GroupManagerOptions } from "../../../src/index.ts";
+import { Connection, GroupManager, type GroupManagerOptions, GroupServer } from "../../../src/index.ts";
 import { PlainSession } from "../../../src/server/plain-session.ts";
 import type { FakeSocket } from "../../../src/testing/index.ts";
 import { fc } from "../generate.ts";
@@ -459,5 +461,48 @@ describe("messages that are not accepted yet", () => {
     answers[0]?.("taken");
     await settle();
     expect(a.socket.paused).toBe(false);
+  });
+});
+
+describe("a server", () => {
+  it("takes the fast way for what a client says again and again, beside all else that it says, and brings it to everybody in order", async () => {
+    const server = new GroupServer({ port: 0, logger: new NoteLogger() });
+    const clients: WebSocket[] = [];
+    try {
+      const { port } = await server.listen();
+      const heard: string[][] = [];
+      for (let count = 0; count < 2; count++) {
+        const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+        const texts: string[] = [];
+        clients.push(client);
+        heard.push(texts);
+        client.on("message", (data: Buffer) => void texts.push(data.toString()));
+        await once(client, "open");
+        client.send(add("x", "joined"));
+        await once(client, "message");
+      }
+      const [a] = clients;
+      if (a === undefined) throw new Error("nobody");
+      const publishText = vi.spyOn(server.groups, "publishText");
+      const last = clients.map(
+        (client) => new Promise<void>((resolve) => client.on("message", (data: Buffer) => data.toString() === "last" && resolve())),
+      );
+      const said = ["1", "2", "3", "\ufeffvier: ü", "5", "6", "7", "8", "last"];
+      said.forEach((message, at) => {
+        if (at === 4) a.send(Buffer.from(send("x", message)));
+        else if (at === 6) a.send(send("x", message, "answered"));
+        else a.send(send("x", message));
+      });
+      await Promise.all(last);
+      const answer = '{"id":"answered","ok":true}';
+      for (const texts of heard) expect(texts.filter((text) => text !== answer)).toEqual(['{"id":"joined","ok":true}', ...said]);
+      expect(heard[0]).toContain(answer);
+      // The first of its kind, the binary one, the one with an id and the one behind that go the slow way.
+      expect(publishText.mock.results.filter(({ value }) => value instanceof Promise)).toHaveLength(5);
+      expect(server.counters).toMatchObject({ commands: 11, commandsIgnored: 0, commandsFailed: 0 });
+    } finally {
+      for (const client of clients) client.terminate();
+      await server.close();
+    }
   });
 });
