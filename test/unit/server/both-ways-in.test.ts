@@ -7,7 +7,7 @@ import { Connection, GroupManager, type GroupManagerOptions, GroupServer } from 
 import { PlainSession } from "../../../src/server/plain-session.ts";
 import type { FakeSocket } from "../../../src/testing/index.ts";
 import { fc } from "../generate.ts";
-import { NoteLogger, Process, settle, StepBus, stepProcess, texts } from "../fakes.ts";
+import { NoteLogger, Process, settle, StepAdapter, StepBus, stepProcess, texts } from "../fakes.ts";
 
 type Way = "bytes" | "string";
 const WAYS: readonly Way[] = ["bytes", "string"];
@@ -345,20 +345,29 @@ describe("the same commands as bytes and as text", () => {
     expect([b.socket.sent, counters.commands]).toEqual([["1", "2"], 2]);
   });
 
-  it.each(WAYS)("a message written while a leave is told reaches the leaver once, whatever else is known (%s)", async (way) => {
-    const process = new Process();
-    const { clients } = speak(process, ["a", "b"]);
-    const [a, b] = clients;
-    if (a === undefined || b === undefined) throw new Error("nobody");
-    for (const { connection } of clients) connection.setGroup("x");
-    for (const message of ["1", "2"]) say(a, send("x", message), way);
-    process.groups.get("x")?.on("leave", () => say(a, send("x", "goodbye"), way));
-    b.connection.leave("x");
-    say(a, send("x", "3"), way);
-    await process.clock.advanceAsync();
-    expect(a.socket.sent).toEqual(["1", "2", "goodbye", "3"]);
-    expect(b.socket.sent).toEqual(["1", "2", "goodbye"]);
-  });
+  const PLACES = WAYS.flatMap((way) => [
+    { way, where: "inside one process", make: () => new Process() },
+    { way, where: "between processes", make: () => stepProcess() },
+  ]);
+  it.each(PLACES)(
+    "a message sent while a leave is told reaches the leaver once, and what is sent later does not ($way, $where)",
+    async ({ way, make }) => {
+      const process = make();
+      if ("adapter" in process && process.adapter instanceof StepAdapter) process.adapter.up();
+      const { clients } = speak(process, ["a", "b"]);
+      const [a, b] = clients;
+      if (a === undefined || b === undefined) throw new Error("nobody");
+      await Promise.all(clients.map(({ connection }) => connection.join("x")));
+      for (const message of ["1", "2"]) say(a, send("x", message), way);
+      await process.clock.advanceAsync();
+      process.groups.get("x")?.on("leave", () => say(a, send("x", "goodbye"), way));
+      b.connection.leave("x");
+      say(a, send("x", "3"), way);
+      await process.clock.advanceAsync();
+      expect(a.socket.sent).toEqual(["1", "2", "goodbye", "3"]);
+      expect(b.socket.sent).toEqual(["1", "2", "goodbye"]);
+    },
+  );
 
   it.each(WAYS)("only members send where that is asked for, from the moment of the join to that of the leave (%s)", async (way) => {
     const process = new Process();
