@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { newCounters } from "../../../src/base/counters.ts";
+import { HELD_BYTES_MAX } from "../../../src/channel/channel.ts";
 import { Connection, GroupManager, type GroupManagerOptions, GroupServer } from "../../../src/index.ts";
 import { PlainSession } from "../../../src/server/plain-session.ts";
 import type { FakeSocket } from "../../../src/testing/index.ts";
@@ -445,6 +446,25 @@ describe("messages that are not accepted yet", () => {
     many(3);
     await process.clock.advanceAsync();
     expect(counters).toMatchObject({ commands: 303, commandsIgnored: 300 });
+  });
+
+  it.each(WAYS)("are refused and counted as ignored at once when 8 MiB wait already, or the channel is stopped (%s)", async (way) => {
+    const { process, counters, many } = waiting(way);
+    process.adapter.down();
+    many(200, "x".repeat(60_000));
+    await process.clock.advanceAsync();
+    const fit = Math.floor(HELD_BYTES_MAX / 60_044);
+    expect(counters).toMatchObject({ commands: 200, commandsIgnored: 200 - fit, commandsFailed: 0 });
+    process.adapter.up();
+    await process.clock.advanceAsync();
+    expect(process.adapter.bus.accepted.reduce((count, { record }) => count + record.count, 0)).toBe(fit);
+    many(2);
+    await process.clock.advanceAsync();
+    expect(counters.commandsIgnored).toBe(200 - fit);
+    await process.groups.stop();
+    many(3);
+    await process.clock.advanceAsync();
+    expect(counters).toMatchObject({ commands: 205, commandsIgnored: 203 - fit, commandsFailed: 0 });
   });
 
   it.each(WAYS)("are counted apart for each group, and for each turn (%s)", async (way) => {
