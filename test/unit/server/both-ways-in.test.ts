@@ -56,7 +56,16 @@ type Step =
   | { readonly do: "pass"; readonly ms: number };
 
 const groupName = fc.constantFrom(...NAMES);
-const id = fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, fc.constantFrom(7, "seven", null, 1.5));
+/** How a command is marked, by the number of its call. */
+const id = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(() => undefined) },
+  fc.constantFrom<((call: number) => unknown)[]>(
+    Number,
+    String,
+    (call) => call + 0.5,
+    () => null,
+  ),
+);
 /** What a message has beside its number and its group. */
 const extra = fc.oneof(
   fc.constantFrom("", "hello", '"quoted"', "\\", "\n\u0001", "ü€😀", "\ufeff", '"}', "x".repeat(3_000)),
@@ -83,25 +92,30 @@ const other = fc.oneof(
   fc.record({ group: groupName, id, more: extra }).map(
     ({ group, id: mark, more }) =>
       (call: number) =>
-        send(group, marked(call, group, more), mark),
+        send(group, marked(call, group, more), mark(call)),
   ),
   fc.record({ group: groupName, id }).map(
     ({ group, id: mark }) =>
       (call: number) =>
-        send(group, { of: marked(call, group, ""), n: [1e21] }, mark),
+        send(group, { of: marked(call, group, ""), n: [1e21] }, mark(call)),
   ),
   fc.record({ cmd: fc.constantFrom("add_group", "add_group", "leave_group", "count_group"), group: groupName, id }).map(
     ({ cmd, group, id: mark }) =>
-      () =>
-        JSON.stringify({ cmd, group_id: group, id: mark }),
+      (call: number) =>
+        JSON.stringify({ cmd, group_id: group, id: mark(call) }),
   ),
+  // CALL: the number of the call.
   fc
     .constantFrom(
-      ...["", "not JSON", "{", "[]", "null", '{"cmd":"nope","id":1}', '{"cmd":"send_to_group","group_id":"","message":"x","id":2}'],
-      ...['{"cmd":"send_to_group","group_id":"x"}', '{"cmd":"send_to_group","group_id":"x","message":"}', `\ufeff${send("x", "0:x:mark")}`],
-      ...[`${send("x", "0:x:blank")} `, `{"cmd":"send_to_group","group_id":"x","id":3,"message":${"[".repeat(40)}${"]".repeat(40)}}`],
+      ...["", "not JSON", "{", "[]", "null", '{"cmd":"nope","id":CALL}', '{"cmd":"send_to_group","group_id":"","message":"x","id":CALL}'],
+      ...[
+        '{"cmd":"send_to_group","group_id":"x"}',
+        '{"cmd":"send_to_group","group_id":"x","message":"}',
+        `\ufeff${send("x", "CALL:x:mark")}`,
+      ],
+      ...[`${send("x", "CALL:x:blank")} `, `{"cmd":"send_to_group","group_id":"x","id":CALL,"message":${"[".repeat(40)}${"]".repeat(40)}}`],
     )
-    .map((text) => () => text),
+    .map((text) => (call: number) => text.replace("CALL", String(call))),
 );
 const saying = fc.record({
   do: fc.constant("say"),
@@ -127,29 +141,48 @@ interface World {
   readonly act: (step: Step) => Promise<void> | void;
 }
 
+/** The numbers of the calls whose messages or answers these are. */
+const callsOf = (got: readonly string[], pattern: RegExp): number[] =>
+  got.flatMap((text) => {
+    const call = pattern.exec(text)?.[1];
+    return call === undefined ? [] : [Number(call)];
+  });
+const ANSWER = /^\{"id":"?(\d+)/;
+const messageOf = (group: string): RegExp => new RegExp(`^(?:\\{"of":")?(\\d+):${group}:`);
+
+/** Inside a process, whoever is answered has got all its own messages of earlier commands that it gets at all. */
+function inOrder(got: readonly string[], who: number, says: readonly number[]): void {
+  got.forEach((text, at) => {
+    const answered = ANSWER.exec(text)?.[1];
+    if (answered === undefined) return;
+    const later = NAMES.flatMap((name) => callsOf(got.slice(at), messageOf(name)));
+    expect(later.filter((call) => says[call] === who && call < Number(answered))).toEqual([]);
+  });
+}
+
 /** What everybody has got, and what was counted, when all steps were taken. */
 async function outcome({ process, clients, counters, act }: World, steps: readonly Step[], way: Way) {
-  let call = 0;
+  /** Who has said what: by call, the first is 1. */
+  const says: number[] = [-1];
   for (const next of steps) {
     if (next.do === "say") {
       const client = clients[next.who];
-      if (client !== undefined) for (const text of next.texts) say(client, text(++call), way);
+      if (client === undefined) throw new Error("nobody");
+      for (const text of next.texts) say(client, text(says.push(next.who) - 1), way);
     } else if (next.do === "turn") await process.clock.advanceAsync();
     else if (next.do === "pass") await process.clock.advanceAsync(next.ms);
     else await act(next);
   }
   await process.clock.advanceAsync(6_000);
+  const got = clients.map(({ socket }) => texts(socket.sent));
+  if (process.groups.isImmediate) got.forEach((list, at) => inOrder(list, at, says));
   return {
-    got: clients.map(({ socket }) => texts(socket.sent)),
+    got,
     counters: { ...counters },
     paused: clients.map(({ socket }) => socket.paused),
     groups: clients.map(({ connection }) => [...connection.groups.keys()]),
   };
 }
-
-/** Messages of one group, and answers. Messages of different groups have no order between them. */
-const ofGroup = (got: readonly string[], group: string): string[] =>
-  got.filter((text) => /\d+:(\w):/.exec(text)?.[1] === group || !/\d+:\w:/.test(text));
 
 /** Takes the same steps both ways in two worlds that are the same. Returns how often the fast way was taken. */
 async function compare(make: () => World | Promise<World>, steps: readonly Step[]): Promise<number> {
@@ -166,7 +199,8 @@ async function compare(make: () => World | Promise<World>, steps: readonly Step[
   expect(rest).toEqual(restToo);
   got.forEach((list, at) => {
     expect([...list].sort()).toEqual([...(gotToo[at] ?? [])].sort());
-    for (const group of NAMES) expect(ofGroup(list, group)).toEqual(ofGroup(gotToo[at] ?? [], group));
+    // Messages of different groups have no order between them, nor have answers and the messages of later commands.
+    for (const pattern of [ANSWER, ...NAMES.map(messageOf)]) expect(callsOf(list, pattern)).toEqual(callsOf(gotToo[at] ?? [], pattern));
   });
   return quick;
 }
