@@ -81,6 +81,32 @@ describe("batchDelayMs", () => {
   });
 });
 
+describe("waiting", () => {
+  const waits = (turns: number, meanwhile: (context: ReturnType<typeof busy>) => void): boolean[] => {
+    const context = busy();
+    const { clock, here, group } = context;
+    here.connect("z").connection.setGroup("y");
+    return Array.from({ length: turns }, () => {
+      group.write("one");
+      clock.endTurn();
+      const isWaiting = clock.timers > 0;
+      if (isWaiting) meanwhile(context);
+      clock.advance(isWaiting ? 5 : 0);
+      return isWaiting;
+    });
+  };
+
+  it("goes on as long as more messages come for a group that waits", () => {
+    expect(waits(6, ({ group }) => void group.write("two"))).toEqual([true, true, true, true, true, true]);
+  });
+
+  it("is given up for ever longer if nothing comes, or only for groups that have nothing waiting: that saves no write", () => {
+    const inVain = [true, false, true, false, false, true];
+    expect(waits(6, () => {})).toEqual(inVain);
+    expect(waits(6, ({ here }) => void here.groups.get("y")?.write("two"))).toEqual(inVain);
+  });
+});
+
 describe("a message that waits for others", () => {
   it("goes before a direct send to a member, to all of them", () => {
     const { clock, group, a, b } = busy();

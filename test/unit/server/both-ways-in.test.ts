@@ -1,11 +1,14 @@
 // A command means the same whether it comes as bytes through the fast lane or as a text message from the socket.
+import { once } from "node:events";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { WebSocket } from "ws";
 import { newCounters } from "../../../src/base/counters.ts";
-import { Connection, GroupManager, type GroupManagerOptions } from "../../../src/index.ts";
+import { HELD_BYTES_MAX } from "../../../src/channel/channel.ts";
+import { Connection, GroupManager, type GroupManagerOptions, GroupServer } from "../../../src/index.ts";
 import { PlainSession } from "../../../src/server/plain-session.ts";
 import type { FakeSocket } from "../../../src/testing/index.ts";
 import { fc } from "../generate.ts";
-import { NoteLogger, Process, settle, StepBus, stepProcess, texts } from "../fakes.ts";
+import { NoteLogger, Process, settle, StepAdapter, StepBus, stepProcess, texts } from "../fakes.ts";
 
 type Way = "bytes" | "string";
 const WAYS: readonly Way[] = ["bytes", "string"];
@@ -53,7 +56,16 @@ type Step =
   | { readonly do: "pass"; readonly ms: number };
 
 const groupName = fc.constantFrom(...NAMES);
-const id = fc.oneof({ weight: 2, arbitrary: fc.constant(undefined) }, fc.constantFrom(7, "seven", null, 1.5));
+/** How a command is marked, by the number of its call. */
+const id = fc.oneof(
+  { weight: 2, arbitrary: fc.constant(() => undefined) },
+  fc.constantFrom<((call: number) => unknown)[]>(
+    Number,
+    String,
+    (call) => call + 0.5,
+    () => null,
+  ),
+);
 /** What a message has beside its number and its group. */
 const extra = fc.oneof(
   fc.constantFrom("", "hello", '"quoted"', "\\", "\n\u0001", "ü€😀", "\ufeff", '"}', "x".repeat(3_000)),
@@ -80,25 +92,30 @@ const other = fc.oneof(
   fc.record({ group: groupName, id, more: extra }).map(
     ({ group, id: mark, more }) =>
       (call: number) =>
-        send(group, marked(call, group, more), mark),
+        send(group, marked(call, group, more), mark(call)),
   ),
   fc.record({ group: groupName, id }).map(
     ({ group, id: mark }) =>
       (call: number) =>
-        send(group, { of: marked(call, group, ""), n: [1e21] }, mark),
+        send(group, { of: marked(call, group, ""), n: [1e21] }, mark(call)),
   ),
   fc.record({ cmd: fc.constantFrom("add_group", "add_group", "leave_group", "count_group"), group: groupName, id }).map(
     ({ cmd, group, id: mark }) =>
-      () =>
-        JSON.stringify({ cmd, group_id: group, id: mark }),
+      (call: number) =>
+        JSON.stringify({ cmd, group_id: group, id: mark(call) }),
   ),
+  // CALL: the number of the call.
   fc
     .constantFrom(
-      ...["", "not JSON", "{", "[]", "null", '{"cmd":"nope","id":1}', '{"cmd":"send_to_group","group_id":"","message":"x","id":2}'],
-      ...['{"cmd":"send_to_group","group_id":"x"}', '{"cmd":"send_to_group","group_id":"x","message":"}', `\ufeff${send("x", "0:x:mark")}`],
-      ...[`${send("x", "0:x:blank")} `, `{"cmd":"send_to_group","group_id":"x","id":3,"message":${"[".repeat(40)}${"]".repeat(40)}}`],
+      ...["", "not JSON", "{", "[]", "null", '{"cmd":"nope","id":CALL}', '{"cmd":"send_to_group","group_id":"","message":"x","id":CALL}'],
+      ...[
+        '{"cmd":"send_to_group","group_id":"x"}',
+        '{"cmd":"send_to_group","group_id":"x","message":"}',
+        `\ufeff${send("x", "CALL:x:mark")}`,
+      ],
+      ...[`${send("x", "CALL:x:blank")} `, `{"cmd":"send_to_group","group_id":"x","id":CALL,"message":${"[".repeat(40)}${"]".repeat(40)}}`],
     )
-    .map((text) => () => text),
+    .map((text) => (call: number) => text.replace("CALL", String(call))),
 );
 const saying = fc.record({
   do: fc.constant("say"),
@@ -124,29 +141,48 @@ interface World {
   readonly act: (step: Step) => Promise<void> | void;
 }
 
+/** The numbers of the calls whose messages or answers these are. */
+const callsOf = (got: readonly string[], pattern: RegExp): number[] =>
+  got.flatMap((text) => {
+    const call = pattern.exec(text)?.[1];
+    return call === undefined ? [] : [Number(call)];
+  });
+const ANSWER = /^\{"id":"?(\d+)/;
+const messageOf = (group: string): RegExp => new RegExp(`^(?:\\{"of":")?(\\d+):${group}:`);
+
+/** Inside a process, whoever is answered has got all its own messages of earlier commands that it gets at all. */
+function inOrder(got: readonly string[], who: number, says: readonly number[]): void {
+  got.forEach((text, at) => {
+    const answered = ANSWER.exec(text)?.[1];
+    if (answered === undefined) return;
+    const later = NAMES.flatMap((name) => callsOf(got.slice(at), messageOf(name)));
+    expect(later.filter((call) => says[call] === who && call < Number(answered))).toEqual([]);
+  });
+}
+
 /** What everybody has got, and what was counted, when all steps were taken. */
 async function outcome({ process, clients, counters, act }: World, steps: readonly Step[], way: Way) {
-  let call = 0;
+  /** Who has said what: by call, the first is 1. */
+  const says: number[] = [-1];
   for (const next of steps) {
     if (next.do === "say") {
       const client = clients[next.who];
-      if (client !== undefined) for (const text of next.texts) say(client, text(++call), way);
+      if (client === undefined) throw new Error("nobody");
+      for (const text of next.texts) say(client, text(says.push(next.who) - 1), way);
     } else if (next.do === "turn") await process.clock.advanceAsync();
     else if (next.do === "pass") await process.clock.advanceAsync(next.ms);
     else await act(next);
   }
   await process.clock.advanceAsync(6_000);
+  const got = clients.map(({ socket }) => texts(socket.sent));
+  if (process.groups.isImmediate) got.forEach((list, at) => inOrder(list, at, says));
   return {
-    got: clients.map(({ socket }) => texts(socket.sent)),
+    got,
     counters: { ...counters },
     paused: clients.map(({ socket }) => socket.paused),
     groups: clients.map(({ connection }) => [...connection.groups.keys()]),
   };
 }
-
-/** Messages of one group, and answers. Messages of different groups have no order between them. */
-const ofGroup = (got: readonly string[], group: string): string[] =>
-  got.filter((text) => /\d+:(\w):/.exec(text)?.[1] === group || !/\d+:\w:/.test(text));
 
 /** Takes the same steps both ways in two worlds that are the same. Returns how often the fast way was taken. */
 async function compare(make: () => World | Promise<World>, steps: readonly Step[]): Promise<number> {
@@ -163,7 +199,8 @@ async function compare(make: () => World | Promise<World>, steps: readonly Step[
   expect(rest).toEqual(restToo);
   got.forEach((list, at) => {
     expect([...list].sort()).toEqual([...(gotToo[at] ?? [])].sort());
-    for (const group of NAMES) expect(ofGroup(list, group)).toEqual(ofGroup(gotToo[at] ?? [], group));
+    // Messages of different groups have no order between them, nor have answers and the messages of later commands.
+    for (const pattern of [ANSWER, ...NAMES.map(messageOf)]) expect(callsOf(list, pattern)).toEqual(callsOf(gotToo[at] ?? [], pattern));
   });
   return quick;
 }
@@ -343,20 +380,29 @@ describe("the same commands as bytes and as text", () => {
     expect([b.socket.sent, counters.commands]).toEqual([["1", "2"], 2]);
   });
 
-  it.each(WAYS)("a message written while a leave is told reaches the leaver once, whatever else is known (%s)", async (way) => {
-    const process = new Process();
-    const { clients } = speak(process, ["a", "b"]);
-    const [a, b] = clients;
-    if (a === undefined || b === undefined) throw new Error("nobody");
-    for (const { connection } of clients) connection.setGroup("x");
-    for (const message of ["1", "2"]) say(a, send("x", message), way);
-    process.groups.get("x")?.on("leave", () => say(a, send("x", "goodbye"), way));
-    b.connection.leave("x");
-    say(a, send("x", "3"), way);
-    await process.clock.advanceAsync();
-    expect(a.socket.sent).toEqual(["1", "2", "goodbye", "3"]);
-    expect(b.socket.sent).toEqual(["1", "2", "goodbye"]);
-  });
+  const PLACES = WAYS.flatMap((way) => [
+    { way, where: "inside one process", make: () => new Process() },
+    { way, where: "between processes", make: () => stepProcess() },
+  ]);
+  it.each(PLACES)(
+    "a message sent while a leave is told reaches the leaver once, and what is sent later does not ($way, $where)",
+    async ({ way, make }) => {
+      const process = make();
+      if ("adapter" in process && process.adapter instanceof StepAdapter) process.adapter.up();
+      const { clients } = speak(process, ["a", "b"]);
+      const [a, b] = clients;
+      if (a === undefined || b === undefined) throw new Error("nobody");
+      await Promise.all(clients.map(({ connection }) => connection.join("x")));
+      for (const message of ["1", "2"]) say(a, send("x", message), way);
+      await process.clock.advanceAsync();
+      process.groups.get("x")?.on("leave", () => say(a, send("x", "goodbye"), way));
+      b.connection.leave("x");
+      say(a, send("x", "3"), way);
+      await process.clock.advanceAsync();
+      expect(a.socket.sent).toEqual(["1", "2", "goodbye", "3"]);
+      expect(b.socket.sent).toEqual(["1", "2", "goodbye"]);
+    },
+  );
 
   it.each(WAYS)("only members send where that is asked for, from the moment of the join to that of the leave (%s)", async (way) => {
     const process = new Process();
@@ -436,6 +482,25 @@ describe("messages that are not accepted yet", () => {
     expect(counters).toMatchObject({ commands: 303, commandsIgnored: 300 });
   });
 
+  it.each(WAYS)("are refused and counted as ignored at once when 8 MiB wait already, or the channel is stopped (%s)", async (way) => {
+    const { process, counters, many } = waiting(way);
+    process.adapter.down();
+    many(200, "x".repeat(60_000));
+    await process.clock.advanceAsync();
+    const fit = Math.floor(HELD_BYTES_MAX / 60_044);
+    expect(counters).toMatchObject({ commands: 200, commandsIgnored: 200 - fit, commandsFailed: 0 });
+    process.adapter.up();
+    await process.clock.advanceAsync();
+    expect(process.adapter.bus.accepted.reduce((count, { record }) => count + record.count, 0)).toBe(fit);
+    many(2);
+    await process.clock.advanceAsync();
+    expect(counters.commandsIgnored).toBe(200 - fit);
+    await process.groups.stop();
+    many(3);
+    await process.clock.advanceAsync();
+    expect(counters).toMatchObject({ commands: 205, commandsIgnored: 203 - fit, commandsFailed: 0 });
+  });
+
   it.each(WAYS)("are counted apart for each group, and for each turn (%s)", async (way) => {
     const { process, a } = waiting(way);
     const answers: ((how: "taken" | "lost") => void)[] = [];
@@ -459,5 +524,48 @@ describe("messages that are not accepted yet", () => {
     answers[0]?.("taken");
     await settle();
     expect(a.socket.paused).toBe(false);
+  });
+});
+
+describe("a server", () => {
+  it("takes the fast way for what a client says again and again, beside all else that it says, and brings it to everybody in order", async () => {
+    const server = new GroupServer({ port: 0, logger: new NoteLogger() });
+    const clients: WebSocket[] = [];
+    try {
+      const { port } = await server.listen();
+      const heard: string[][] = [];
+      for (let count = 0; count < 2; count++) {
+        const client = new WebSocket(`ws://127.0.0.1:${port}/`);
+        const texts: string[] = [];
+        clients.push(client);
+        heard.push(texts);
+        client.on("message", (data: Buffer) => void texts.push(data.toString()));
+        await once(client, "open");
+        client.send(add("x", "joined"));
+        await once(client, "message");
+      }
+      const [a] = clients;
+      if (a === undefined) throw new Error("nobody");
+      const publishText = vi.spyOn(server.groups, "publishText");
+      const last = clients.map(
+        (client) => new Promise<void>((resolve) => client.on("message", (data: Buffer) => data.toString() === "last" && resolve())),
+      );
+      const said = ["1", "2", "3", "\ufeffvier: ü", "5", "6", "7", "8", "last"];
+      said.forEach((message, at) => {
+        if (at === 4) a.send(Buffer.from(send("x", message)));
+        else if (at === 6) a.send(send("x", message, "answered"));
+        else a.send(send("x", message));
+      });
+      await Promise.all(last);
+      const answer = '{"id":"answered","ok":true}';
+      for (const texts of heard) expect(texts.filter((text) => text !== answer)).toEqual(['{"id":"joined","ok":true}', ...said]);
+      expect(heard[0]).toContain(answer);
+      // The first of its kind, the binary one, the one with an id and the one behind that go the slow way.
+      expect(publishText.mock.results.filter(({ value }) => value instanceof Promise)).toHaveLength(5);
+      expect(server.counters).toMatchObject({ commands: 11, commandsIgnored: 0, commandsFailed: 0 });
+    } finally {
+      for (const client of clients) client.terminate();
+      await server.close();
+    }
   });
 });
