@@ -339,7 +339,7 @@ export class Connection extends Emitter<ConnectionEvents> {
    * @internal Writes finished frames. Runs no listener: what needs one is returned, and told by {@link $settle} afterwards.
    */
   $deliver(batch: Batch): Trouble | undefined {
-    if (this.#phase !== "open" || !this.#carrier.open) return undefined;
+    if (this.#phase !== "open") return undefined;
     if (this.#backlog !== undefined) {
       if (this.#backlog.full) return OVERFLOW;
       this.#backlog.add(batch.frames.length);
@@ -350,14 +350,25 @@ export class Connection extends Emitter<ConnectionEvents> {
     } catch (thrown) {
       return { kind: "failed", error: asError(thrown) };
     }
+    return this.$fellBehind(batch.frames.length);
+  }
+
+  /** @internal What a fan-out writes to, if it takes it at once; else to {@link $deliver}. */
+  get $carrier(): Carrier {
+    return this.#carrier;
+  }
+
+  /** @internal A backlog has begun, with a write of so many bytes. For {@link $settle}. */
+  $fellBehind(bytes: number): Trouble {
     this.#backlog = new Backlog(this.#carrier, this.#clock);
-    this.#backlog.add(batch.frames.length);
+    this.#backlog.add(bytes);
     return SLOW;
   }
 
   /** @internal It has missed a message: it gets nothing more, or the gap would go unnoticed. {@link $settle} ends it. */
   $doom(): void {
     if (this.#phase === "open") this.#phase = "closing";
+    this.#carrier.seal();
   }
 
   /** @internal Acts on what {@link $deliver} returned. */

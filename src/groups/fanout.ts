@@ -1,6 +1,6 @@
 // A set of connections that get the same messages, and what has gathered for them in this turn. Knows connections and frames;
 // must not know names, events or channels. Groups and the pool's namespaces are built on it.
-import { Batch } from "../sockets/socket.ts";
+import { Batch, type Carrier } from "../sockets/socket.ts";
 import type { Connection, Trouble } from "./connection.ts";
 import type { Gathering, Turn } from "../base/turn.ts";
 
@@ -24,6 +24,8 @@ export class Fanout implements Gathering {
   #leavers = 0;
   // The members as a list that stays as it is while it is walked; made anew after a change.
   #list: readonly Connection[] | undefined;
+  // What carries each of them; for the walk itself, which then touches no connection.
+  #carriers: readonly Carrier[] | undefined;
   #parts: Uint8Array[] = [];
   #bytes = 0;
   // What deliveries have left to tell: at the end of the turn, as telling runs listeners, which must not happen in the midst of a join.
@@ -47,14 +49,14 @@ export class Fanout implements Gathering {
     this.#catchUp?.();
     this.#writePending();
     this.#members.add(connection);
-    this.#list = undefined;
+    this.#list = this.#carriers = undefined;
   }
 
   delete(connection: Connection): void {
     this.#catchUp?.();
     this.#writePending();
     this.#members.delete(connection);
-    this.#list = undefined;
+    this.#list = this.#carriers = undefined;
     // A Set keeps a place for those who have left, and who comes and goes again and again makes a long way to its own.
     if (++this.#leavers <= LEAVERS_MIN + this.#members.size / 16) return;
     this.#leavers = 0;
@@ -82,10 +84,8 @@ export class Fanout implements Gathering {
   pushExcept(frame: Uint8Array, except: readonly string[]): void {
     this.#writePending();
     const without = new Set(except);
-    this.#write(
-      new Batch(frame),
-      this.list().filter((member) => !without.has(member.id)),
-    );
+    const batch = new Batch(frame);
+    for (const member of this.list()) if (!without.has(member.id)) this.#note(member, member.$deliver(batch));
   }
 
   /** Writes what is pending: one write per member. Runs listeners of those that are slow. */
@@ -98,18 +98,24 @@ export class Fanout implements Gathering {
   #writePending(): void {
     if (this.#parts.length === 0) return;
     const batch = Batch.join(this.#parts, this.#bytes);
+    const { frames } = batch;
     this.#parts = [];
     this.#bytes = 0;
-    this.#write(batch, this.list());
+    const members = this.list();
+    const carriers = (this.#carriers ??= members.map((member) => member.$carrier));
+    for (let at = 0; at < carriers.length; at++) {
+      const outcome = carriers[at]?.writeNow(frames);
+      if (outcome === "done") continue;
+      const member = members[at];
+      if (member === undefined) continue;
+      this.#note(member, outcome === "underway" ? member.$fellBehind(frames.length) : member.$deliver(batch));
+    }
   }
 
-  #write(batch: Batch, members: readonly Connection[]): void {
-    for (const member of members) {
-      const trouble = member.$deliver(batch);
-      if (trouble === undefined) continue;
-      if (trouble.kind !== "slow") member.$doom();
-      if (this.#troubled.push([member, trouble]) === 1) this.#turn.add(this);
-    }
+  #note(member: Connection, trouble: Trouble | undefined): void {
+    if (trouble === undefined) return;
+    if (trouble.kind !== "slow") member.$doom();
+    if (this.#troubled.push([member, trouble]) === 1) this.#turn.add(this);
   }
 
   // After the write: listeners may join and leave, and everybody who was a member has got the message.

@@ -1,6 +1,8 @@
 // Writes below a stream of Node, straight to its handle: a tenth less CPU for small messages. That is no public API. So it is only done
 // where everything is as expected, and whatever is left over is the stream's affair. Must not know WebSockets.
 
+import type { Outcome } from "./socket.ts";
+
 /** A net.Socket, as far as we use it; what begins with `_` is Node's own and may be missing or look different. */
 export interface Stream {
   readonly writable: boolean;
@@ -18,7 +20,7 @@ export interface Stream {
 type Server = { [WRITER]?: DirectWriter };
 
 /** Node's own side of a socket. */
-interface Handle {
+export interface Handle {
   /** 0, or a negative number of the system's errors: nothing was written then. */
   writeBuffer: (this: Handle, request: WriteRequest, bytes: Uint8Array) => number;
 }
@@ -37,9 +39,6 @@ const LOOKS_MAX = 8;
 
 /** The id of a request that has not been used. */
 const UNUSED = -1;
-
-/** `done`: the kernel has it all. `underway`: not yet, and {@link Writing.finished} will be told. `refused`: nothing has happened. */
-export type Outcome = "done" | "underway" | "refused";
 
 /** Who has a write underway. */
 export interface Writing {
@@ -61,9 +60,9 @@ export class DirectWriter {
     return server[WRITER];
   }
 
-  /** Writes to a stream that has nothing left to write. */
-  write({ _handle: handle }: Stream, bytes: Uint8Array, who: Writing): Outcome {
-    if (this.#Request === undefined || handle === null || handle === undefined) return "refused";
+  /** Writes to the handle of a stream that has nothing of ours left to write; one that is closed refuses. */
+  write(handle: Handle, bytes: Uint8Array, who: Writing): Outcome {
+    if (this.#Request === undefined) return "refused";
     const request = (this.#spare ??= new this.#Request());
     if (handle.writeBuffer(request, bytes) !== 0) {
       this.#spare = undefined;

@@ -1,9 +1,9 @@
 // Carries a connection over a `ws` socket of a server under Node: finished frames go straight to the stream below it. Of these there
 // are thousands, so each is one object: its listeners are everybody's, and find it on the socket. Must not know connections or groups.
 import { asError } from "../base/errors.ts";
-import { DirectWriter, type Stream } from "./direct-writer.ts";
+import { DirectWriter, type Handle, type Stream } from "./direct-writer.ts";
 import { type NodeMessage, type NodeSocket, readReason, tellMessage } from "./node-socket.ts";
-import type { Batch, CarrierEvents } from "./socket.ts";
+import type { Batch, CarrierEvents, Outcome } from "./socket.ts";
 import { OPEN } from "./socket.ts";
 import { SocketCarrier } from "./socket-carrier.ts";
 
@@ -21,6 +21,11 @@ type Listening = { readonly [CARRIER]: ServerSocketCarrier };
 export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
   readonly #stream: Stream;
   readonly #direct: DirectWriter | undefined;
+  // Kept here, too: in a fan-out every object that is touched on the way costs more than what is done with it.
+  readonly #handle: Handle | undefined;
+  // True: nothing of ours is on its way, so the handle may be written to.
+  #isFree = false;
+  #isSealed = false;
   // Bytes that were written directly and that the kernel has not taken yet: one write at most, what follows goes by the stream.
   #underwayBytes = 0;
   // True: `$drained` is owed.
@@ -30,6 +35,7 @@ export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
     super(socket, events);
     ({ _socket: this.#stream } = socket);
     this.#direct = DirectWriter.for(this.#stream);
+    this.#handle = this.#stream._handle ?? undefined;
     socket[CARRIER] = this;
     socket.on("message", onMessage);
     socket.on("pong", onPong);
@@ -46,19 +52,48 @@ export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
     return bytesWritten === undefined ? 0 : bytesWritten - writableLength - this.#underwayBytes;
   }
 
-  override write({ frames }: Batch): boolean {
-    const stream = this.#stream;
-    const isIdle = this.#underwayBytes === 0 && stream.writableLength === 0 && stream.writable;
-    const outcome = isIdle ? this.#direct?.write(stream, frames, this) : undefined;
-    if (outcome === "done") return false;
-    if (outcome === "underway") this.#underwayBytes = frames.length;
-    else if (this.#direct === undefined) stream.write(frames);
-    else this.#direct.writeByStream(stream, frames);
-    if (!this.#backlog && this.#isBehind) {
+  // Control frames of `ws` may be overtaken, which is no harm: pings and pongs have no order, and behind its own close frame a peer hears
+  // nothing. Where that has ended the stream, the handle refuses.
+  override writeNow(frames: Uint8Array): Outcome {
+    if (!this.#isFree || this.#direct === undefined || this.#handle === undefined) return "refused";
+    const outcome = this.#direct.write(this.#handle, frames, this);
+    if (outcome === "underway") {
+      this.#underwayBytes = frames.length;
+      this.#isFree = false;
       this.#backlog = true;
-      this.#catchUp();
     }
+    return outcome;
+  }
+
+  override write({ frames }: Batch): boolean {
+    if (!this.open) return false;
+    this.#isFree = !this.#isSealed && this.#underwayBytes === 0 && this.#stream.writableLength === 0;
+    if (this.writeNow(frames) === "refused") this.#writeByStream(frames);
     return this.#backlog;
+  }
+
+  override close(code: number, reason: string): void {
+    this.seal();
+    super.close(code, reason);
+  }
+
+  override terminate(): void {
+    this.seal();
+    super.terminate();
+  }
+
+  override seal(): void {
+    this.#isSealed = true;
+    this.#isFree = false;
+  }
+
+  #writeByStream(frames: Uint8Array): void {
+    this.#isFree = false; // until the next write finds that the stream has nothing left
+    if (this.#direct === undefined) this.#stream.write(frames);
+    else this.#direct.writeByStream(this.#stream, frames);
+    if (this.#backlog || !this.#isBehind) return;
+    this.#backlog = true;
+    this.#catchUp();
   }
 
   /** What was written directly is with the kernel now; or never will be, if `status` is one of the system's errors. */

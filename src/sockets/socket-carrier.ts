@@ -2,7 +2,7 @@
 // told once. node-socket.ts, server-socket.ts and web-socket.ts add what theirs can do. Must not know connections or groups.
 import { asError } from "../base/errors.ts";
 import { BacklogWatch } from "./backlog-watch.ts";
-import { type Batch, type Carrier, type CarrierEvents, CLOSED, OPEN, sendOn, type SocketLike } from "./socket.ts";
+import { type Batch, type Carrier, type CarrierEvents, CLOSED, OPEN, type Outcome, sendOn, type SocketLike } from "./socket.ts";
 
 export class SocketCarrier<Socket extends SocketLike> implements Carrier {
   readonly socket: Socket;
@@ -28,7 +28,14 @@ export class SocketCarrier<Socket extends SocketLike> implements Carrier {
     return 0;
   }
 
+  writeNow(_frames: Uint8Array): Outcome {
+    return "refused";
+  }
+
+  seal(): void {}
+
   write(batch: Batch): boolean {
+    if (!this.open) return false;
     for (const payload of batch.payloads) sendOn(this.socket, payload);
     this.#watch ??= new BacklogWatch(this.socket, this.events);
     return this.#watch.look();

@@ -50,6 +50,9 @@ export class Batch {
   }
 }
 
+/** What became of a write without a queue. `done`: the kernel has it all. `underway`: not yet. `refused`: nothing has happened. */
+export type Outcome = "done" | "underway" | "refused";
+
 /** One socket, owned by one connection. */
 export interface Carrier {
   /** The socket itself. */
@@ -60,8 +63,15 @@ export interface Carrier {
   readonly queuedBytes: number;
   /** Bytes that the kernel has taken so far; 0 from a socket that cannot tell. */
   readonly takenBytes: number;
-  /** Sends in order. True: the socket has a backlog now, and `$drained` will be told when it is gone. May throw if the socket does. */
+  /**
+   * Sends finished frames if nothing is on its way and the socket takes them, in order with {@link write}. `underway`: the socket has a
+   * backlog now, and `$drained` will be told when it is gone. The short way, for fan-outs; who is refused may still be written to.
+   */
+  writeNow(frames: Uint8Array): Outcome;
+  /** Sends in order; nothing, if it is not {@link open}. True: the socket has a backlog now, and `$drained` will be told when it is gone. May throw if the socket does. */
   write(batch: Batch): boolean;
+  /** Has {@link writeNow} refuse from now on. */
+  seal(): void;
   /** Begins the closing handshake. Never throws. */
   close(code: number, reason: string): void;
   /** Ends the socket at once. `$closed` follows. Never throws. */

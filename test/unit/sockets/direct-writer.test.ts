@@ -191,16 +191,38 @@ describe("a stream with a handle as Node makes them", () => {
     expect([cut.told, cut.carrier.queuedBytes]).toEqual([[], 0]);
   });
 
-  it("is not passed by when it has something to write itself, or takes no more", () => {
+  it("is not passed by when it has something to write itself", () => {
     const { stream, send } = carried();
     send("first");
     stream.queue.push(new Uint8Array(1));
     send("behind");
     expect(stream.writes).toBe(2);
-    stream.queue.length = 0;
-    stream.writable = false;
-    send("ended");
-    expect(stream.writes).toBe(3);
+  });
+
+  it("is passed by in a fan-out only while nothing of ours is on its way, and not once the connection closes", () => {
+    const now = (one: Carried): string => one.carrier.writeNow(Batch.of("now").frames);
+    const fresh = carried();
+    expect(now(fresh)).toBe("refused"); // nothing is known of requests yet
+    fresh.send("first");
+    expect(now(fresh)).toBe("refused"); // the stream may have some of it
+    fresh.send("second");
+    expect([now(fresh), now(fresh)]).toEqual(["done", "done"]);
+    fresh.handle.kernel = "full";
+    expect([now(fresh), now(fresh)]).toEqual(["underway", "refused"]);
+    expect(fresh.carrier.queuedBytes).toBeGreaterThan(0);
+    fresh.handle.finish();
+    expect(now(fresh)).toBe("refused");
+    fresh.send("third");
+    expect(now(fresh)).toBe("done");
+    expect(fresh.handle.written).toEqual(["first", "second", "now", "now", "now", "third", "now"]);
+    for (const end of ["seal", "close", "terminate"] as const) {
+      const one = carried();
+      one.send("first");
+      one.send("second");
+      expect(now(one)).toBe("done");
+      one.carrier[end](1000, "");
+      expect(now(one)).toBe("refused");
+    }
   });
 
   it("is looked at again when the first look showed nothing: the first peer was gone, say; but not for ever", () => {
