@@ -1,6 +1,7 @@
 // The end of an event-loop turn: what gathered during it goes out once. Shared by the channel and all groups of a manager. Must not
 // know what gathers.
 import { BatchDelay } from "./batch-delay.ts";
+import { Buffers } from "./buffers.ts";
 import type { Cancel, Clock } from "./clock.ts";
 
 /** Something that gathers during a turn. `flush` never throws, and does nothing when nothing has gathered. */
@@ -9,6 +10,8 @@ export interface Gathering {
 }
 
 export class Turn {
+  /** Room for what gathers. */
+  readonly buffers = new Buffers();
   readonly #clock: Clock;
   readonly #delay: BatchDelay;
   #first = new Set<Gathering>();

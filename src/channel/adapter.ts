@@ -28,7 +28,10 @@ export interface AdapterEvents {
  * adapter publishes arrives in the order of its calls.
  */
 export interface Adapter {
-  /** True: `publish` hands over in the same turn, inside this process, so there is nothing to gather records for. */
+  /**
+   * True: `publish` hands over before it returns, inside this process, and keeps nothing of a record, unless it has been encoded: its
+   * frames are overwritten afterwards.
+   */
   readonly immediate: boolean;
 
   /** Begins to connect. Called once, before everything else. `up` may be told before it returns. */

@@ -35,8 +35,7 @@ export interface ChannelWatcher {
 
 const NOBODY_KNOWS: Receipt = Object.freeze({ receivers: undefined });
 
-/** `sentBytes`: what the frames of the last record needed, and so, likely, will those of the next. */
-type Ear = { readonly hearers: Set<Hearer>; pending: Promise<void> | undefined; sentBytes: number };
+type Ear = { readonly hearers: Set<Hearer>; pending: Promise<void> | undefined };
 
 /**
  * One channel of one manager. Made by `memoryChannel()`, `hubChannel()` and their like; given to a `GroupManager`, which starts it.
@@ -174,7 +173,7 @@ export class Channel {
   }
 
   #listen(topic: string): Ear {
-    const ear: Ear = { hearers: new Set(), pending: undefined, sentBytes: 0 };
+    const ear: Ear = { hearers: new Set(), pending: undefined };
     const subscribed = this.#adapter.subscribe(topic);
     if (subscribed !== undefined) {
       ear.pending = quiet(subscribed);
@@ -202,7 +201,8 @@ export class Channel {
   #receive(topic: string, record: MessageRecord): void {
     const hearers = this.#ears.get(topic)?.hearers;
     if (hearers === undefined) return;
-    for (const hearer of [...hearers]) {
+    // Mostly one; several may come and go meanwhile.
+    for (const hearer of hearers.size > 1 ? [...hearers] : hearers) {
       try {
         hearer(record);
       } catch (thrown) {
@@ -217,7 +217,7 @@ export class Channel {
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
     if (outgoing === undefined) {
-      outgoing = new Outgoing(topic, this.#ears.get(topic)?.sentBytes ?? 0);
+      outgoing = new Outgoing(topic, this.#turn.buffers);
       this.#outgoing.set(topic, outgoing);
       this.#turn.addFirst(this.#sender);
     }
@@ -246,9 +246,11 @@ export class Channel {
     }
     this.#forget(outgoing);
     const { accepted, topic } = outgoing;
-    const ear = this.#ears.get(topic);
-    if (ear !== undefined) ear.sentBytes = outgoing.frameBytes;
-    const [first, ...more] = outgoing.records().map((record) => this.#adapter.publish(topic, record));
+    const [first, ...more] = outgoing.send((record) => {
+      const accepted = this.#adapter.publish(topic, record);
+      // Whoever heard it within this call has taken what it needs, unless somebody is left out.
+      return { accepted, isFree: record.isEncoded || (this.#adapter.immediate && record.run !== null) };
+    });
     const all = more.length === 0 ? first : Promise.all([first, ...more]).then(([receipt]) => receipt);
     all?.then((receipt = NOBODY_KNOWS) => accepted.resolve(receipt), accepted.reject);
   }

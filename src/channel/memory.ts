@@ -2,7 +2,7 @@
 // several processes would; tests live on that.
 import { GroupcastError } from "../base/errors.ts";
 import { quiet } from "../base/promises.ts";
-import type { MessageRecord } from "../wire/record.ts";
+import { MessageRecord } from "../wire/record.ts";
 import type { AdapterEvents, CountingAdapter, Receipt } from "./adapter.ts";
 
 /** What the adapters of one process share. */
@@ -40,8 +40,9 @@ export class MemoryBus {
   /** @internal */
   publish(topic: string, record: MessageRecord): number {
     const receivers = this.#topics.get(topic)?.size ?? 0;
-    this.#queue.push({ topic, record });
-    // A record that is published while another is handed out waits, or adapters would see the two in different orders.
+    // A record that is published while another is handed out waits, or adapters would see the two in different orders. It waits beyond
+    // this call, so nothing of it may lie in its publisher's memory.
+    this.#queue.push({ topic, record: this.#delivering ? MessageRecord.read(record.bytes) : record });
     if (this.#delivering) return receivers;
     this.#delivering = true;
     try {

@@ -1,4 +1,5 @@
 // What one topic has gathered and nobody has got yet. Must not know adapters.
+import type { Buffers } from "../base/buffers.ts";
 import type { Cancel } from "../base/clock.ts";
 import { type Deferred, deferred } from "../base/promises.ts";
 import { Gather, type Message, type MessageRecord } from "../wire/record.ts";
@@ -10,24 +11,20 @@ export class Outgoing {
   readonly accepted: Deferred<Receipt> = deferred();
   /** Ends the wait for a channel that is down. */
   cancel: Cancel | undefined;
+  readonly #buffers: Buffers;
   readonly #gathers: Gather[] = [];
   #last: Gather;
   #fullBytes = 0;
 
-  /** `likelyBytes`: what its frames are likely to need. */
-  constructor(topic: string, likelyBytes: number) {
+  constructor(topic: string, buffers: Buffers) {
     this.topic = topic;
-    this.#last = this.#next(likelyBytes);
+    this.#buffers = buffers;
+    this.#last = this.#next();
   }
 
   /** Bytes of its records; at most so many. */
   get bytes(): number {
     return this.#fullBytes + this.#last.bytes;
-  }
-
-  /** Bytes of its frames; of the last of its records, if there are several. */
-  get frameBytes(): number {
-    return this.#last.frameBytes;
   }
 
   /** True once it is worth a record: it need not wait for the end of the turn. */
@@ -44,9 +41,13 @@ export class Outgoing {
     this.#open().addText(source, from, to);
   }
 
-  /** Several only if it had to wait: each as long as a record may be. */
-  records(): MessageRecord[] {
-    return this.#gathers.map((gather) => gather.record());
+  /** Hands over its records in order: several only if it had to wait, each as long as a record may be. What `publish` leaves free is used again. */
+  send(publish: (record: MessageRecord) => { readonly accepted: Promise<Receipt>; readonly isFree: boolean }): Promise<Receipt>[] {
+    return this.#gathers.map((gather) => {
+      const { accepted, isFree } = publish(gather.record());
+      if (isFree) gather.release();
+      return accepted;
+    });
   }
 
   #open(): Gather {
@@ -57,8 +58,8 @@ export class Outgoing {
     return this.#last;
   }
 
-  #next(likelyBytes = 0): Gather {
-    const gather = new Gather(likelyBytes);
+  #next(): Gather {
+    const gather = new Gather(this.#buffers);
     this.#gathers.push(gather);
     return gather;
   }

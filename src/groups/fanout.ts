@@ -1,6 +1,8 @@
 // A set of connections that get the same messages, and what has gathered for them in this turn. Knows connections and frames;
 // must not know names, events or channels. Groups and the pool's namespaces are built on it.
+import { Buffers } from "../base/buffers.ts";
 import { Batch, type Carrier } from "../sockets/socket.ts";
+import { concat } from "../wire/frames.ts";
 import type { Connection, Trouble } from "./connection.ts";
 import type { Gathering, Turn } from "../base/turn.ts";
 
@@ -26,7 +28,9 @@ export class Fanout implements Gathering {
   #list: readonly Connection[] | undefined;
   // What carries each of them; for the walk itself, which then touches no connection.
   #carriers: readonly Carrier[] | undefined;
-  #parts: Uint8Array[] = [];
+  // What is pending: in parts if it is much, else copied, for nobody else's buffer is held until the end of the turn.
+  #parts: Uint8Array[] | undefined;
+  #buffer: Uint8Array | undefined;
   #bytes = 0;
   // What deliveries have left to tell: at the end of the turn, as telling runs listeners, which must not happen in the midst of a join.
   #troubled: [Connection, Trouble][] = [];
@@ -72,9 +76,9 @@ export class Fanout implements Gathering {
   /** Adds finished frames for every member; they are written at the end of the turn. Runs no listener. */
   push(frames: Uint8Array): void {
     if (this.#members.size === 0) return;
-    if (this.#parts.length === 0) this.#turn.add(this);
+    if (this.#bytes === 0) this.#turn.add(this);
     else this.#turn.grew();
-    this.#parts.push(frames);
+    this.#keep(frames);
     this.#bytes += frames.length;
     if (this.#bytes >= PENDING_BYTES_EARLY) this.#writePending();
     else if (this.#bytes >= PENDING_BYTES_ENOUGH) this.#turn.hurry();
@@ -95,21 +99,58 @@ export class Fanout implements Gathering {
     this.#tellTroubles();
   }
 
+  #keep(frames: Uint8Array): void {
+    const bytes = this.#bytes + frames.length;
+    if (this.#parts !== undefined || bytes > Buffers.BYTES_MAX) {
+      this.#parts ??= this.#bytes === 0 ? [] : [this.#take()];
+      // Long ones stay what they are; the others may lie in memory that is used again.
+      this.#parts.push(frames.length > Buffers.BYTES_MAX ? frames : frames.slice());
+      return;
+    }
+    const { buffers } = this.#turn;
+    const held = this.#buffer;
+    if (held === undefined || held.length < bytes) {
+      this.#buffer = buffers.take(bytes);
+      if (held !== undefined) {
+        this.#buffer.set(held.subarray(0, this.#bytes));
+        buffers.give(held);
+      }
+    }
+    this.#buffer?.set(frames, this.#bytes);
+  }
+
+  /** What the buffer holds; it belongs to whoever has asked. */
+  #take(): Uint8Array {
+    const taken = this.#buffer?.subarray(0, this.#bytes) ?? new Uint8Array(0);
+    this.#buffer = undefined;
+    return taken;
+  }
+
   #writePending(): void {
-    if (this.#parts.length === 0) return;
-    const batch = Batch.join(this.#parts, this.#bytes);
-    const { frames } = batch;
-    this.#parts = [];
+    if (this.#bytes === 0) return;
+    const room = this.#buffer;
+    const frames = this.#parts === undefined ? this.#take() : concat(this.#parts, this.#bytes);
+    this.#parts = undefined;
     this.#bytes = 0;
     const members = this.list();
     const carriers = (this.#carriers ??= members.map((member) => member.$carrier));
+    let isFree = room !== undefined;
+    let kept: Batch | undefined;
     for (let at = 0; at < carriers.length; at++) {
       const outcome = carriers[at]?.writeNow(frames);
       if (outcome === "done") continue;
       const member = members[at];
       if (member === undefined) continue;
-      this.#note(member, outcome === "underway" ? member.$fellBehind(frames.length) : member.$deliver(batch));
+      if (outcome === "underway") {
+        isFree = false;
+        this.#note(member, member.$fellBehind(frames.length));
+      } else {
+        // May stay in somebody's queue, so it is no part of a room that is used again.
+        kept ??= new Batch(room === undefined ? frames : frames.slice());
+        this.#note(member, member.$deliver(kept));
+      }
     }
+    if (isFree && room !== undefined) this.#turn.buffers.give(room);
   }
 
   #note(member: Connection, trouble: Trouble | undefined): void {

@@ -1,5 +1,5 @@
 // Ports between a connection and whatever socket carries it. Knows no socket library; see the files beside it.
-import { concat, encodeFrame, type Payload, readPayloads } from "../wire/frames.ts";
+import { encodeFrame, type Payload, readPayloads } from "../wire/frames.ts";
 
 /**
  * What a connection asks of a socket: a `ws` WebSocket, a WHATWG `WebSocket` (browser, Node ≥ 22, Deno), or anything of that shape.
@@ -38,10 +38,6 @@ export class Batch {
 
   static of(payload: Payload): Batch {
     return new Batch(encodeFrame(payload));
-  }
-
-  static join(parts: readonly Uint8Array[], bytes: number): Batch {
-    return new Batch(concat(parts, bytes));
   }
 
   get payloads(): readonly Payload[] {

@@ -8,6 +8,7 @@
 //   frames             the messages as finished plain frames, one after the other: a receiver without sessions writes them unread
 //
 // All numbers are big-endian.
+import { Buffers } from "../base/buffers.ts";
 import { GroupcastError } from "../base/errors.ts";
 import { frameLength, headBytes, isOwnHead, TEXT, writeHead } from "./frames.ts";
 
@@ -56,14 +57,13 @@ interface Rows {
  */
 export class MessageRecord {
   #bytes: Uint8Array | undefined;
-  readonly #rows: Rows | undefined;
-  /** All frames as one run, when every member gets every one of them; else null: go by {@link messages}. */
-  readonly run: Uint8Array | null;
+  #rows: Rows | undefined;
+  #run: Uint8Array | null;
   readonly count: number;
 
   private constructor(count: number, run: Uint8Array | null, rows: Rows | undefined, bytes?: Uint8Array) {
     this.count = count;
-    this.run = run;
+    this.#run = run;
     this.#rows = rows;
     this.#bytes = bytes;
   }
@@ -90,10 +90,25 @@ export class MessageRecord {
     return new MessageRecord(count, mixed ? null : bytes.subarray(framesAt), undefined, bytes);
   }
 
-  /** The record as it travels. Encoded once. */
+  /** All frames as one run, when every member gets every one of them; else null: go by {@link messages}. */
+  get run(): Uint8Array | null {
+    return this.#run;
+  }
+
+  /** The record as it travels. Encoded once; from then on nothing of it lies elsewhere. */
   get bytes(): Uint8Array {
-    this.#bytes ??= encode(this.#rows ?? NO_ROWS);
+    if (this.#bytes === undefined) {
+      const bytes = encode(this.#rows ?? NO_ROWS);
+      this.#bytes = bytes;
+      if (this.#run !== null) this.#run = bytes.subarray(bytes.length - this.#run.length);
+      this.#rows = undefined;
+    }
     return this.#bytes;
+  }
+
+  /** @internal True if nothing of it lies outside of {@link bytes}. */
+  get isEncoded(): boolean {
+    return this.#rows === undefined;
   }
 
   /** The messages, in order; their frames are views. May be walked again. */
@@ -101,11 +116,6 @@ export class MessageRecord {
     return this.#rows === undefined ? readMessages(this.bytes) : walk(this.#rows);
   }
 }
-
-/** The smallest buffer for more than one message: a dozen small ones, and cheap to make. */
-const BUFFER_BYTES_MIN = 4 * 1024;
-/** The most room that is made for what may never come. */
-const ROOM_BYTES_MAX = 16 * 1024;
 
 /** Messages of one topic that gather into a record: their frames are written one behind the other as they come. */
 export class Gather {
@@ -116,21 +126,17 @@ export class Gather {
   #buffer: Uint8Array = EMPTY;
   #length = 0;
   #rowBytes = 0;
-  readonly #firstBytes: number;
+  readonly #buffers: Buffers;
+  // True: `#buffer` was taken from there.
+  #isTaken = false;
 
-  /** `firstBytes`: how much room to make for the first text: as much as all are likely to need. */
-  constructor(firstBytes = 0) {
-    this.#firstBytes = Math.min(firstBytes, ROOM_BYTES_MAX);
+  constructor(buffers: Buffers = new Buffers()) {
+    this.#buffers = buffers;
   }
 
   /** Messages in it. */
   get count(): number {
     return this.#kinds.length;
-  }
-
-  /** Bytes of all frames. */
-  get frameBytes(): number {
-    return this.#length;
   }
 
   /** Bytes of the record that it makes; at most so many. */
@@ -180,14 +186,23 @@ export class Gather {
     );
   }
 
+  /** The record is not used any more, by nobody: its frames may be overwritten. */
+  release(): void {
+    if (this.#isTaken) this.#buffers.give(this.#buffer);
+    this.#isTaken = false;
+    this.#buffer = EMPTY;
+  }
+
   /** Makes room at the end; returns where it begins. */
   #reserve(bytes: number): number {
     const at = this.#length;
     this.#length += bytes;
     if (this.#length > this.#buffer.length) {
-      const larger = new Uint8Array(at === 0 ? Math.max(bytes, this.#firstBytes) : Math.max(BUFFER_BYTES_MIN, 2 * this.#length));
+      const larger = this.#buffers.take(at === 0 ? bytes : 2 * this.#length);
       larger.set(this.#buffer.subarray(0, at));
+      if (this.#isTaken) this.#buffers.give(this.#buffer);
       this.#buffer = larger;
+      this.#isTaken = true;
     }
     return at;
   }

@@ -121,12 +121,33 @@ describe("messages that gather", () => {
     expect(gathered.record().run).toBe(one.frame);
   });
 
-  it("take no more memory than it needs if there is but one text: it may stay in somebody's backlog", () => {
-    const gathered = new Gather();
+  it("give their room back when they are released, and what gathers next lies in it", () => {
+    const buffers = new Buffers();
+    const gathered = new Gather(buffers);
     gathered.addText(utf8.encode("  hello  "), 2, 7);
     const { run } = gathered.record();
     expect(run).toEqual(encodeFrame("hello"));
-    expect(run?.buffer.byteLength).toBe(run?.length);
+    gathered.release();
+    gathered.release();
+    const next = [new Gather(buffers), new Gather(buffers)];
+    for (const one of next) one.addText(utf8.encode("other"), 0, 5);
+    expect(next.map((one) => one.record().run?.buffer === run?.buffer)).toEqual([true, false]);
+    expect(run).toEqual(encodeFrame("other"));
+  });
+
+  it("have nothing left in that room once their record is encoded", () => {
+    const gathered = new Gather(new Buffers());
+    gathered.addText(utf8.encode("one"), 0, 3);
+    gathered.addText(utf8.encode("two"), 0, 3);
+    const record = gathered.record();
+    const room = record.run;
+    expect(record.isEncoded).toBe(false);
+    const { bytes } = record;
+    expect(record.isEncoded).toBe(true);
+    room?.fill(0);
+    expect(list(record)).toEqual(list(MessageRecord.read(Uint8Array.from(bytes))));
+    expect(list(record).map(({ frame }) => frame)).toEqual([encodeFrame("one"), encodeFrame("two")]);
+    expect(record.run?.buffer).toBe(bytes.buffer);
   });
 
   it("make a record without messages if there are none", () => {
