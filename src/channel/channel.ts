@@ -248,9 +248,18 @@ export class Channel {
     const { accepted, topic } = outgoing;
     const ear = this.#ears.get(topic);
     if (ear !== undefined) ear.sentBytes = outgoing.frameBytes;
-    const [first, ...more] = outgoing.records().map((record) => this.#adapter.publish(topic, record));
+    const [first, ...more] = outgoing.records().map((record) => this.#hand(topic, record));
     const all = more.length === 0 ? first : Promise.all([first, ...more]).then(([receipt]) => receipt);
     all?.then((receipt = NOBODY_KNOWS) => accepted.resolve(receipt), accepted.reject);
+  }
+
+  // Adapters are made by others, and an end of a turn that is broken off by one would be the last one.
+  #hand(topic: string, record: MessageRecord): Promise<Receipt> {
+    try {
+      return this.#adapter.publish(topic, record);
+    } catch (thrown) {
+      return quiet(Promise.reject(asError(thrown)));
+    }
   }
 
   #waits(topic: string): boolean {

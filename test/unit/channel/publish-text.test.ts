@@ -238,4 +238,22 @@ describe("a text on a channel between processes", () => {
     expect(published()).toEqual(["x: 1", "y: again"]);
     expect(await stateOf(again ?? Promise.resolve())).toBe("done");
   });
+
+  it("fails alone though an adapter throws where it should reject: what others gather in that turn and later still goes", async () => {
+    const { channel, turn, clock, adapter, published, publishText } = await stepped();
+    const publish = adapter.publish.bind(adapter);
+    adapter.publish = (topic, record) => {
+      if (topic === "x") throw new Error("lost");
+      return publish(topic, record);
+    };
+    let flushes = 0;
+    turn.add({ flush: () => void flushes++ });
+    const sent = [publishText("x", "1"), channel.publish("x", message("2")), publishText("y", "3")];
+    await clock.advanceAsync();
+    sent.push(publishText("y", "4"));
+    await clock.advanceAsync();
+    const states = await Promise.all(sent.map((one) => stateOf(one ?? Promise.resolve("refused"))));
+    expect(states).toEqual(["Error: lost", "Error: lost", "done", "done"]);
+    expect([flushes, published()]).toEqual([1, ["y: 3", "y: 4"]]);
+  });
 });
