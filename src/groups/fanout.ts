@@ -67,7 +67,7 @@ export class Fanout implements Gathering {
     return this.#list;
   }
 
-  /** Adds finished frames for every member; they are written at the end of the turn. Runs no listener. */
+  /** Adds finished frames for every member; they are written at the end of the turn, or soon if the process is busy. Runs no listener. */
   push(frames: Uint8Array): void {
     if (this.#members.size === 0) return;
     if (this.#parts.length === 0) this.#turn.add(this);
@@ -83,7 +83,7 @@ export class Fanout implements Gathering {
     this.#writePending();
     const without = new Set(except);
     this.#write(
-      new Batch(frame),
+      Batch.join([frame], frame.length), // it may be a small piece of a large record
       this.list().filter((member) => !without.has(member.id)),
     );
   }
