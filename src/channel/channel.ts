@@ -217,7 +217,8 @@ export class Channel {
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
     if (outgoing === undefined) {
-      outgoing = new Outgoing(topic, this.#ears.get(topic)?.sentBytes ?? 0);
+      // Room for what is likely to come is for what goes soon: what has to wait is counted by its messages.
+      outgoing = new Outgoing(topic, this.#waits(topic) ? 0 : (this.#ears.get(topic)?.sentBytes ?? 0));
       this.#outgoing.set(topic, outgoing);
       this.#turn.addFirst(this.#sender);
     }

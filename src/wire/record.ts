@@ -102,8 +102,8 @@ export class MessageRecord {
   }
 }
 
-/** The smallest buffer for more than one message: a dozen small ones, and cheap to make. */
-const BUFFER_BYTES_MIN = 4 * 1024;
+/** The smallest buffer for more than one message: while a channel is down thousands may wait, and what they hold is counted by their messages. */
+const BUFFER_BYTES_MIN = 256;
 /** The most room that is made for what may never come. */
 const ROOM_BYTES_MAX = 16 * 1024;
 

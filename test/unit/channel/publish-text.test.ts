@@ -207,6 +207,20 @@ describe("a text on a channel between processes", () => {
     expect(publishText("x", big)).toBeInstanceOf(Promise);
   });
 
+  it("holds little more than its bytes while the link is down, however much its topic has sent before", async () => {
+    const { clock, adapter, publishText, bus } = await stepped();
+    void publishText("x", "x".repeat(20_000));
+    await clock.advanceAsync();
+    adapter.down();
+    for (const text of ["1", "2", "3"]) void publishText("y", text);
+    void publishText("x", "4");
+    adapter.up();
+    await clock.advanceAsync();
+    const held = bus.accepted.slice(1).map(({ record }) => record.run?.buffer.byteLength ?? Infinity);
+    expect(held).toHaveLength(2);
+    expect(Math.max(...held)).toBeLessThanOrEqual(256);
+  });
+
   it("is not refused for what goes at the end of the turn, however much that is", async () => {
     const { clock, publishText, bus } = await stepped();
     const big = "x".repeat(1_000_000);
