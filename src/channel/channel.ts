@@ -241,6 +241,7 @@ export class Channel {
   };
 
   #send(outgoing: Outgoing): void {
+    if (this.#outgoing.get(outgoing.topic) !== outgoing) return; // it has gone meanwhile: an adapter may make an application speak
     if (this.#waits(outgoing.topic)) {
       outgoing.cancel ??= this.#clock.after(DEFAULTS.unavailableAfterMs, () => this.#drop(outgoing, new GroupcastError("unavailable")));
       return;
@@ -273,7 +274,6 @@ export class Channel {
   }
 
   #forget(outgoing: Outgoing): void {
-    if (this.#outgoing.get(outgoing.topic) !== outgoing) return;
     this.#outgoing.delete(outgoing.topic);
     this.#heldBytes -= outgoing.bytes;
     outgoing.cancel?.();

@@ -253,6 +253,20 @@ describe("a text on a channel between processes", () => {
     expect(await stateOf(again ?? Promise.resolve())).toBe("done");
   });
 
+  it("goes once though an application makes it full in the midst of the end of its turn", async () => {
+    const { channel, clock, adapter, published, publishText } = await stepped();
+    const publish = adapter.publish.bind(adapter);
+    const full = "x".repeat(RECORD_BYTES_EARLY);
+    adapter.publish = (topic, record) => {
+      if (topic === "x") void channel.publish("y", message(full));
+      return publish(topic, record);
+    };
+    void publishText("x", "1");
+    void publishText("y", "2");
+    await clock.advanceAsync();
+    expect(published()).toEqual([`y: 2 ${full}`, "x: 1"]);
+  });
+
   it("fails alone though an adapter throws where it should reject: what others gather in that turn and later still goes", async () => {
     const { channel, turn, clock, adapter, published, publishText } = await stepped();
     const publish = adapter.publish.bind(adapter);
