@@ -34,6 +34,7 @@ export interface ChannelWatcher {
 }
 
 const NOBODY_KNOWS: Receipt = Object.freeze({ receivers: undefined });
+const ACCEPTED: Promise<Receipt> = Promise.resolve(NOBODY_KNOWS);
 
 type Ear = { readonly hearers: Set<Hearer>; pending: Promise<void> | undefined };
 
@@ -114,10 +115,10 @@ export class Channel {
     }
     const outgoing = this.#open(topic, message.frame.length);
     if (outgoing === undefined) return quiet(Promise.reject(new GroupcastError("unavailable", "too much waits for the channel already")));
-    const before = outgoing.bytes;
+    const { accepted, bytes: before } = outgoing;
     outgoing.add(message);
     this.#added(outgoing, outgoing.bytes - before);
-    return outgoing.accepted.promise;
+    return accepted;
   }
 
   /**
@@ -128,10 +129,11 @@ export class Channel {
     if (this.#stopped) return undefined;
     const outgoing = this.#open(topic, to - from);
     if (outgoing === undefined) return undefined;
-    const before = outgoing.bytes;
+    const { bytes: before } = outgoing;
+    const accepted = this.#adapter.immediate ? ACCEPTED : outgoing.accepted;
     outgoing.addText(source, from, to);
     this.#added(outgoing, outgoing.bytes - before);
-    return outgoing.accepted.promise;
+    return accepted;
   }
 
   /** @internal True: what is published is handed over within the turn, and accepted in any case. */
@@ -162,8 +164,9 @@ export class Channel {
     return quiet(Promise.reject(new GroupcastError("bad_option", "this channel cannot count")));
   }
 
-  /** Leaves for good. What still waits is rejected with `closed`. */
+  /** Leaves for good. What still waits is rejected with `closed`; what is accepted already goes. */
   async stop(): Promise<void> {
+    if (this.#isUp && this.#adapter.immediate) this.#sender.flush();
     this.#isUp = false;
     this.#stopped = true;
     this.#upAgain?.reject(stopped());
@@ -217,7 +220,8 @@ export class Channel {
     if (this.#heldBytes + bytes > HELD_BYTES_MAX && this.#waits(topic)) return undefined;
     let outgoing = this.#outgoing.get(topic);
     if (outgoing === undefined) {
-      outgoing = new Outgoing(topic, this.#turn.buffers);
+      // What has to wait is counted by its messages: no more room than they need.
+      outgoing = new Outgoing(topic, this.#waits(topic) ? undefined : this.#turn.buffers);
       this.#outgoing.set(topic, outgoing);
       this.#turn.addFirst(this.#sender);
     }
@@ -240,19 +244,35 @@ export class Channel {
   };
 
   #send(outgoing: Outgoing): void {
+    if (this.#outgoing.get(outgoing.topic) !== outgoing) return; // it has gone meanwhile: an adapter may make an application speak
     if (this.#waits(outgoing.topic)) {
       outgoing.cancel ??= this.#clock.after(DEFAULTS.unavailableAfterMs, () => this.#drop(outgoing, new GroupcastError("unavailable")));
       return;
     }
     this.#forget(outgoing);
-    const { accepted, topic } = outgoing;
+    const { topic } = outgoing;
     const [first, ...more] = outgoing.send((record) => {
-      const accepted = this.#adapter.publish(topic, record);
+      const accepted = this.#hand(topic, record);
       // Whoever heard it within this call has taken what it needs, unless somebody is left out.
       return { accepted, isFree: record.isEncoded || (this.#adapter.immediate && record.run !== null) };
     });
     const all = more.length === 0 ? first : Promise.all([first, ...more]).then(([receipt]) => receipt);
-    all?.then((receipt = NOBODY_KNOWS) => accepted.resolve(receipt), accepted.reject);
+    if (all === undefined) return;
+    if (!outgoing.isAwaited) void quiet(all);
+    else
+      all.then(
+        (receipt = NOBODY_KNOWS) => outgoing.accept(receipt),
+        (error: unknown) => outgoing.refuse(error),
+      );
+  }
+
+  // Adapters are made by others, and an end of a turn that is broken off by one would be the last one.
+  #hand(topic: string, record: MessageRecord): Promise<Receipt> {
+    try {
+      return this.#adapter.publish(topic, record);
+    } catch (thrown) {
+      return quiet(Promise.reject(asError(thrown)));
+    }
   }
 
   #waits(topic: string): boolean {
@@ -261,11 +281,10 @@ export class Channel {
 
   #drop(outgoing: Outgoing, error: GroupcastError): void {
     this.#forget(outgoing);
-    outgoing.accepted.reject(error);
+    outgoing.refuse(error);
   }
 
   #forget(outgoing: Outgoing): void {
-    if (this.#outgoing.get(outgoing.topic) !== outgoing) return;
     this.#outgoing.delete(outgoing.topic);
     this.#heldBytes -= outgoing.bytes;
     outgoing.cancel?.();

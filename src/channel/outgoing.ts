@@ -7,19 +7,38 @@ import type { Receipt } from "./adapter.ts";
 
 export class Outgoing {
   readonly topic: string;
-  /** Settles when everything in it was accepted, or was not. Quiet. */
-  readonly accepted: Deferred<Receipt> = deferred();
   /** Ends the wait for a channel that is down. */
   cancel: Cancel | undefined;
-  readonly #buffers: Buffers;
+  readonly #buffers: Buffers | undefined;
   readonly #gathers: Gather[] = [];
   #last: Gather;
+  #accepted: Deferred<Receipt> | undefined;
   #fullBytes = 0;
 
-  constructor(topic: string, buffers: Buffers) {
+  /** `buffers`: where room comes from; undefined: it has to wait, so it takes no more room than it needs. */
+  constructor(topic: string, buffers: Buffers | undefined) {
     this.topic = topic;
     this.#buffers = buffers;
     this.#last = this.#next();
+  }
+
+  /** Settles when everything in it was accepted, or was not. Quiet. To be asked for before it is sent. */
+  get accepted(): Promise<Receipt> {
+    this.#accepted ??= deferred();
+    return this.#accepted.promise;
+  }
+
+  /** True if somebody has asked. */
+  get isAwaited(): boolean {
+    return this.#accepted !== undefined;
+  }
+
+  accept(receipt: Receipt): void {
+    this.#accepted?.resolve(receipt);
+  }
+
+  refuse(error: unknown): void {
+    this.#accepted?.reject(error);
   }
 
   /** Bytes of its records; at most so many. */
@@ -45,7 +64,7 @@ export class Outgoing {
   send(publish: (record: MessageRecord) => { readonly accepted: Promise<Receipt>; readonly isFree: boolean }): Promise<Receipt>[] {
     return this.#gathers.map((gather) => {
       const { accepted, isFree } = publish(gather.record());
-      if (isFree) gather.release();
+      gather.release(isFree);
       return accepted;
     });
   }

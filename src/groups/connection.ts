@@ -376,7 +376,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.closed) return;
     switch (trouble.kind) {
       case "slow":
-        if (this.#backlog === undefined) return; // it has drained since
+        if (this.#backlog === undefined || this.#backlog.told) return; // it has drained since, or was told with a backlog before this one
         this.#backlog.told = true;
         this.emit("slow");
         return;

@@ -73,7 +73,7 @@ export class Fanout implements Gathering {
     return this.#list;
   }
 
-  /** Adds finished frames for every member; they are written at the end of the turn. Runs no listener. */
+  /** Adds finished frames for every member; they are written at the end of the turn, or soon if the process is busy. Runs no listener. */
   push(frames: Uint8Array): void {
     if (this.#members.size === 0) return;
     if (this.#bytes === 0) this.#turn.add(this);
@@ -88,7 +88,7 @@ export class Fanout implements Gathering {
   pushExcept(frame: Uint8Array, except: readonly string[]): void {
     this.#writePending();
     const without = new Set(except);
-    const batch = new Batch(frame);
+    const batch = new Batch(concat([frame], frame.length)); // it may be a small piece of a large record
     for (const member of this.list()) if (!without.has(member.id)) this.#note(member, member.$deliver(batch));
   }
 
@@ -102,6 +102,7 @@ export class Fanout implements Gathering {
   #keep(frames: Uint8Array): void {
     const bytes = this.#bytes + frames.length;
     if (this.#parts !== undefined || bytes > Buffers.BYTES_MAX) {
+      if (this.#buffer !== undefined) this.#turn.buffers.lose(this.#buffer);
       this.#parts ??= this.#bytes === 0 ? [] : [this.#take()];
       // Long ones stay what they are; the others may lie in memory that is used again.
       this.#parts.push(frames.length > Buffers.BYTES_MAX ? frames : frames.slice());
@@ -151,6 +152,7 @@ export class Fanout implements Gathering {
       }
     }
     if (isFree && room !== undefined) this.#turn.buffers.give(room);
+    else if (room !== undefined) this.#turn.buffers.lose(room);
   }
 
   #note(member: Connection, trouble: Trouble | undefined): void {

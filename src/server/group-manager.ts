@@ -322,8 +322,11 @@ function checkDelay(delayMs: number): number {
   throw new GroupcastError("bad_option", `batchDelayMs is 0 to ${BATCH_DELAY_MS_MAX}, not ${delayMs}`);
 }
 
+// Not from within the channel: what other groups have gathered for the members comes before the close frame, and could not come back now.
 function closeMembers(group: ConnectionGroup, goodbye: Goodbye): Promise<void> {
-  return quiet(Promise.all([...group].map((member) => member.close(goodbye))).then(() => {}));
+  const members = [...group];
+  const closed = Promise.resolve().then(() => Promise.all(members.map((member) => member.close(goodbye))));
+  return quiet(closed.then(() => {}));
 }
 
 function toChannel(channel: Channel | string, clock: Clock): Channel {

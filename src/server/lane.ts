@@ -90,6 +90,8 @@ class Lane {
   #tail: Uint8Array | undefined;
   #lacking = 0;
   #busy = false;
+  // A hearer has thrown, though it must not: as with `ws`, whose write never ends then, no more is read.
+  #isBroken = false;
   // What arrives while a chunk is being read: a listener may make its socket speak.
   #waiting: Uint8Array[] | undefined;
 
@@ -105,13 +107,20 @@ class Lane {
       (this.#waiting ??= []).push(chunk);
       return true;
     }
+    if (this.#isBroken) return false;
     if (this.#over) return this.#leave(chunk);
     this.#busy = true;
-    let isReady = this.#read(chunk);
-    for (let next = this.#waiting?.shift(); next !== undefined; next = this.#waiting?.shift()) isReady = this.#read(next) && isReady;
-    this.#waiting = undefined;
-    this.#busy = false;
-    return isReady;
+    try {
+      let isReady = this.#read(chunk);
+      for (let next = this.#waiting?.shift(); next !== undefined; next = this.#waiting?.shift()) isReady = this.#read(next) && isReady;
+      return isReady;
+    } catch (thrown) {
+      this.#isBroken = true;
+      throw thrown;
+    } finally {
+      this.#waiting = undefined;
+      this.#busy = false;
+    }
   }
 
   /** Nothing is read after an error or a close frame. */

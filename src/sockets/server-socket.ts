@@ -22,7 +22,7 @@ export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
   readonly #stream: Stream;
   readonly #direct: DirectWriter | undefined;
   // Kept here, too: in a fan-out every object that is touched on the way costs more than what is done with it.
-  readonly #handle: Handle | undefined;
+  readonly #handle: Handle | null | undefined;
   // True: nothing of ours is on its way, so the handle may be written to.
   #isFree = false;
   #isSealed = false;
@@ -33,9 +33,10 @@ export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
 
   constructor(socket: ServerSocket, events: CarrierEvents) {
     super(socket, events);
-    ({ _socket: this.#stream } = socket);
-    this.#direct = DirectWriter.for(this.#stream);
-    this.#handle = this.#stream._handle ?? undefined;
+    const { _socket: stream } = socket;
+    this.#stream = stream;
+    this.#direct = DirectWriter.for(stream);
+    ({ _handle: this.#handle } = stream);
     socket[CARRIER] = this;
     socket.on("message", onMessage);
     socket.on("pong", onPong);
@@ -55,7 +56,7 @@ export class ServerSocketCarrier extends SocketCarrier<ServerSocket> {
   // Control frames of `ws` may be overtaken, which is no harm: pings and pongs have no order, and behind its own close frame a peer hears
   // nothing. Where that has ended the stream, the handle refuses.
   override writeNow(frames: Uint8Array): Outcome {
-    if (!this.#isFree || this.#direct === undefined || this.#handle === undefined) return "refused";
+    if (!this.#isFree || this.#direct === undefined || this.#handle === undefined || this.#handle === null) return "refused";
     const outcome = this.#direct.write(this.#handle, frames, this);
     if (outcome === "underway") {
       this.#underwayBytes = frames.length;

@@ -40,11 +40,12 @@ const fromUtf8 = new TextDecoder();
 
 const EMPTY = new Uint8Array(0);
 const NO_EXCEPTS: ReadonlyMap<number, readonly string[]> = new Map();
-const NO_ROWS: Rows = { kinds: [], frameBytes: [], excepts: NO_EXCEPTS, frames: EMPTY };
+const NO_ROWS: Rows = { kinds: undefined, frameBytes: [], excepts: NO_EXCEPTS, frames: EMPTY };
 
 /** What the rows of a record say; the frames follow each other in `frames`. */
 interface Rows {
-  readonly kinds: readonly Kind[];
+  /** Undefined: all are strings. */
+  readonly kinds: readonly Kind[] | undefined;
   readonly frameBytes: readonly number[];
   /** By index; messages without one are not in it. */
   readonly excepts: ReadonlyMap<number, readonly string[]>;
@@ -77,7 +78,7 @@ export class MessageRecord {
 
   /** @internal */
   static ofRows(rows: Rows, isMixed: boolean): MessageRecord {
-    return new MessageRecord(rows.kinds.length, isMixed ? null : rows.frames, rows);
+    return new MessageRecord(rows.frameBytes.length, isMixed ? null : rows.frames, rows);
   }
 
   /**
@@ -117,26 +118,30 @@ export class MessageRecord {
   }
 }
 
+/** The smallest buffer of its own for more than one message: while a channel is down thousands may wait. */
+const BUFFER_BYTES_MIN = 256;
+
 /** Messages of one topic that gather into a record: their frames are written one behind the other as they come. */
 export class Gather {
-  readonly #kinds: Kind[] = [];
+  #kinds: Kind[] | undefined;
   readonly #frameBytes: number[] = [];
   #excepts: Map<number, readonly string[]> | undefined;
   #isMixed = false;
   #buffer: Uint8Array = EMPTY;
   #length = 0;
   #rowBytes = 0;
-  readonly #buffers: Buffers;
+  readonly #buffers: Buffers | undefined;
   // True: `#buffer` was taken from there.
   #isTaken = false;
 
-  constructor(buffers: Buffers = new Buffers()) {
+  /** `buffers`: where room comes from, if it is needed for this turn only. */
+  constructor(buffers?: Buffers) {
     this.#buffers = buffers;
   }
 
   /** Messages in it. */
   get count(): number {
-    return this.#kinds.length;
+    return this.#frameBytes.length;
   }
 
   /** Bytes of the record that it makes; at most so many. */
@@ -161,7 +166,8 @@ export class Gather {
       const at = this.#reserve(frame.length); // may change the buffer
       this.#buffer.set(frame, at);
     }
-    this.#kinds.push(kind);
+    if (kind !== "string") this.#kinds ??= this.#frameBytes.map(() => "string");
+    this.#kinds?.push(kind);
     this.#frameBytes.push(frame.length);
     this.#rowBytes += ROW_BYTES + (except.length > 0 ? exceptBytesOf(except) : 0);
   }
@@ -173,7 +179,7 @@ export class Gather {
     const start = this.#reserve(bytes);
     const at = writeHead(this.#buffer, start, TEXT, length);
     this.#buffer.set(source.subarray(from, to), at);
-    this.#kinds.push("string");
+    this.#kinds?.push("string");
     this.#frameBytes.push(bytes);
     this.#rowBytes += ROW_BYTES;
   }
@@ -186,9 +192,10 @@ export class Gather {
     );
   }
 
-  /** The record is not used any more, by nobody: its frames may be overwritten. */
-  release(): void {
-    if (this.#isTaken) this.#buffers.give(this.#buffer);
+  /** The record is not used any more, by nobody: its frames may be overwritten. Else it stays with somebody. */
+  release(isFree: boolean): void {
+    if (this.#isTaken && isFree) this.#buffers?.give(this.#buffer);
+    else if (this.#isTaken) this.#buffers?.lose(this.#buffer);
     this.#isTaken = false;
     this.#buffer = EMPTY;
   }
@@ -198,13 +205,18 @@ export class Gather {
     const at = this.#length;
     this.#length += bytes;
     if (this.#length > this.#buffer.length) {
-      const larger = this.#buffers.take(at === 0 ? bytes : 2 * this.#length);
+      const larger = this.#room(at === 0 ? bytes : 2 * this.#length);
       larger.set(this.#buffer.subarray(0, at));
-      if (this.#isTaken) this.#buffers.give(this.#buffer);
+      if (this.#isTaken) this.#buffers?.give(this.#buffer);
       this.#buffer = larger;
-      this.#isTaken = true;
+      this.#isTaken = this.#buffers !== undefined;
     }
     return at;
+  }
+
+  #room(bytes: number): Uint8Array {
+    if (this.#buffers !== undefined) return this.#buffers.take(bytes);
+    return new Uint8Array(this.count === 0 ? bytes : Math.max(BUFFER_BYTES_MIN, bytes));
   }
 }
 
@@ -218,24 +230,24 @@ function viewOf(bytes: Uint8Array): DataView {
 }
 
 function encode({ kinds, frameBytes, excepts, frames }: Rows): Uint8Array {
-  const lists = kinds.map((_, index) => {
+  const lists = frameBytes.map((_, index) => {
     const except = excepts.get(index);
     return except === undefined ? EMPTY : utf8.encode(JSON.stringify(except));
   });
-  let exceptAt = HEADER_BYTES + kinds.length * ROW_BYTES;
+  let exceptAt = HEADER_BYTES + frameBytes.length * ROW_BYTES;
   const framesAt = lists.reduce((total, list) => total + list.length, exceptAt);
   const bytes = new Uint8Array(framesAt + frames.length);
   const view = viewOf(bytes);
   view.setUint8(0, VERSION);
-  view.setUint8(1, excepts.size > 0 || kinds.includes("control") ? MIXED : 0);
-  view.setUint16(2, kinds.length);
+  view.setUint8(1, excepts.size > 0 || kinds?.includes("control") === true ? MIXED : 0);
+  view.setUint16(2, frameBytes.length);
   view.setUint32(4, framesAt);
-  kinds.forEach((kind, index) => {
+  frameBytes.forEach((length, index) => {
     const row = HEADER_BYTES + index * ROW_BYTES;
     const list = lists[index] ?? EMPTY;
-    view.setUint8(row, KINDS.indexOf(kind));
+    view.setUint8(row, KINDS.indexOf(kinds?.[index] ?? "string"));
     view.setUint32(row + 4, list.length);
-    view.setUint32(row + 8, frameBytes[index] ?? 0);
+    view.setUint32(row + 8, length);
     bytes.set(list, exceptAt);
     exceptAt += list.length;
   });
@@ -245,10 +257,9 @@ function encode({ kinds, frameBytes, excepts, frames }: Rows): Uint8Array {
 
 function* walk({ kinds, frameBytes, excepts, frames }: Rows): Iterable<Message> {
   let at = 0;
-  for (const [index, kind] of kinds.entries()) {
-    const end = at + (frameBytes[index] ?? 0);
-    yield { kind, frame: frames.subarray(at, end), except: excepts.get(index) ?? [] };
-    at = end;
+  for (const [index, length] of frameBytes.entries()) {
+    yield { kind: kinds?.[index] ?? "string", frame: frames.subarray(at, at + length), except: excepts.get(index) ?? [] };
+    at += length;
   }
 }
 

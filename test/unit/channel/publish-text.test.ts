@@ -123,14 +123,14 @@ describe("a text on a channel inside the process", () => {
     expect(heard).toHaveLength(4);
   });
 
-  it("is refused, and heard by nobody, when the channel is stopped; one that waits for the end of the turn is rejected", async () => {
+  it("is refused, and heard by nobody, when the channel is stopped; one that waits for the end of the turn goes before", async () => {
     const { channel, clock, heard, publishText } = immediate();
     const waits = publishText("x", "1");
     await channel.stop();
     expect(publishText("x", "2")).toBeUndefined();
     await clock.advanceAsync();
-    expect(heard).toEqual([]);
-    expect(await stateOf(waits ?? Promise.resolve())).toBe("closed");
+    expect(heard).toEqual(["x: 1"]);
+    await waits;
   });
 });
 
@@ -207,6 +207,20 @@ describe("a text on a channel between processes", () => {
     expect(publishText("x", big)).toBeInstanceOf(Promise);
   });
 
+  it("holds little more than its bytes while the link is down, however much its topic has sent before", async () => {
+    const { clock, adapter, publishText, bus } = await stepped();
+    void publishText("x", "x".repeat(20_000));
+    await clock.advanceAsync();
+    adapter.down();
+    for (const text of ["1", "2", "3"]) void publishText("y", text);
+    void publishText("x", "4");
+    adapter.up();
+    await clock.advanceAsync();
+    const held = bus.accepted.slice(1).map(({ record }) => record.run?.buffer.byteLength ?? Infinity);
+    expect(held).toHaveLength(2);
+    expect(Math.max(...held)).toBeLessThanOrEqual(256);
+  });
+
   it("is not refused for what goes at the end of the turn, however much that is", async () => {
     const { clock, publishText, bus } = await stepped();
     const big = "x".repeat(250_000); // less than what goes before the end of the turn
@@ -239,5 +253,37 @@ describe("a text on a channel between processes", () => {
     await clock.advanceAsync();
     expect(published()).toEqual(["x: 1", "y: again"]);
     expect(await stateOf(again ?? Promise.resolve())).toBe("done");
+  });
+
+  it("goes once though an application makes it full in the midst of the end of its turn", async () => {
+    const { channel, clock, adapter, published, publishText } = await stepped();
+    const publish = adapter.publish.bind(adapter);
+    const full = "x".repeat(RECORD_BYTES_EARLY);
+    adapter.publish = (topic, record) => {
+      if (topic === "x") void channel.publish("y", message(full));
+      return publish(topic, record);
+    };
+    void publishText("x", "1");
+    void publishText("y", "2");
+    await clock.advanceAsync();
+    expect(published()).toEqual([`y: 2 ${full}`, "x: 1"]);
+  });
+
+  it("fails alone though an adapter throws where it should reject: what others gather in that turn and later still goes", async () => {
+    const { channel, turn, clock, adapter, published, publishText } = await stepped();
+    const publish = adapter.publish.bind(adapter);
+    adapter.publish = (topic, record) => {
+      if (topic === "x") throw new Error("lost");
+      return publish(topic, record);
+    };
+    let flushes = 0;
+    turn.add({ flush: () => void flushes++ });
+    const sent = [publishText("x", "1"), channel.publish("x", message("2")), publishText("y", "3")];
+    await clock.advanceAsync();
+    sent.push(publishText("y", "4"));
+    await clock.advanceAsync();
+    const states = await Promise.all(sent.map((one) => stateOf(one ?? Promise.resolve("refused"))));
+    expect(states).toEqual(["Error: lost", "Error: lost", "done", "done"]);
+    expect([flushes, published()]).toEqual([1, ["y: 3", "y: 4"]]);
   });
 });

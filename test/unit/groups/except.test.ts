@@ -1,5 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Turn } from "../../../src/base/turn.ts";
 import { MemoryBus } from "../../../src/channel/memory.ts";
+import { Fanout } from "../../../src/groups/fanout.ts";
 import { memoryChannel } from "../../../src/index.ts";
 import { FakeSocket } from "../../../src/testing/index.ts";
 import { codeOf, Process, settle, StepBus, stepProcess, texts } from "../fakes.ts";
@@ -107,4 +109,14 @@ describe("an except that is none", () => {
     await turn();
     expect(got()).toEqual(["x", "x", "x", "x"]);
   });
+});
+
+it("does not have a slow peer keep a whole record for one small message of it", () => {
+  const here = new Process();
+  const { connection } = here.connect("a");
+  const deliver = vi.spyOn(connection, "$deliver");
+  const fanout = new Fanout(new Turn(here.clock));
+  fanout.add(connection);
+  fanout.pushExcept(new Uint8Array(100_000).subarray(50, 100), ["b"]);
+  expect(deliver.mock.calls.map(([{ frames }]) => [frames.length, frames.buffer.byteLength])).toEqual([[50, 50]]);
 });

@@ -36,6 +36,20 @@ describe("a member that reads more slowly than it is sent to", () => {
     expect(told).toEqual(["slow", "drain", "slow"]);
   });
 
+  it("is told of once though a backlog went and another came before anything could be told", () => {
+    const { here, slow, group, told } = stalled();
+    for (let times = 0; times < 3; times++) {
+      slow.socket.stall();
+      group.write("x".repeat(100_000), { except: "nobody" }); // is written at once
+      if (times < 2) slow.socket.flow();
+    }
+    expect(told).toEqual([]);
+    here.clock.endTurn();
+    expect(told).toEqual(["slow"]);
+    slow.socket.flow();
+    expect(told).toEqual(["slow", "drain"]);
+  });
+
   it("is closed with 4002 when more than 1 MiB has waited for longer than a turn, and nobody else is disturbed", async () => {
     const { here, slow, quick, other, group, told } = stalled();
     slow.socket.answersClose = false;

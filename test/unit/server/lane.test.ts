@@ -211,6 +211,23 @@ describe("a socket of another shape", () => {
   };
   const nobody = { $hear: (): void => {} };
 
+  it("is not read for ever when what hears it throws, though it must not", () => {
+    const socket = shaped(() => {});
+    const { _receiver: receiver } = socket as unknown as { readonly _receiver: Writable };
+    let heard = 0;
+    const throwing = {
+      $hear: (): void => {
+        heard++;
+        throw new Error("boom");
+      },
+    };
+    expect(openLane(socket, throwing)).toBe(true);
+    const frame = Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]);
+    expect(() => receiver.write(Buffer.from(frame))).toThrow("boom");
+    expect([receiver.write(Buffer.from(frame)), receiver.write(Buffer.from(frame))]).toEqual([false, false]);
+    expect(heard).toBe(1);
+  });
+
   it("is left alone, whatever is different", () => {
     expect(
       openLane(

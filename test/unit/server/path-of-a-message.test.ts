@@ -69,9 +69,11 @@ describe("for each message one frame is encoded", () => {
       here.clock.endTurn();
       expect(encodes() - before).toBe(encoded);
     }
+    here.clock.endTurn(); // the other manager's
     const [first] = all;
     expect(first?.socket.runs).toHaveLength(sendings.length);
-    for (const { socket } of all) expect(socket.runs.map((run) => Buffer.from(run).toString())).toEqual(first?.socket.runs.map((run) => Buffer.from(run).toString()));
+    for (const { socket } of all)
+      expect(socket.runs.map((run) => Buffer.from(run).toString())).toEqual(first?.socket.runs.map((run) => Buffer.from(run).toString()));
     const [a, b, c, d] = all;
     for (const at of sendings.keys()) {
       expect(a?.socket.runs[at]).toBe(b?.socket.runs[at]);
@@ -541,5 +543,23 @@ describe("whatever is sent in whichever way, while people come and go", () => {
     say("\ufefffour");
     here.clock.endTurn();
     expect(socket.sent).toEqual(["", "zwei: ü€😀", "three", "\ufefffour"]);
+  });
+});
+
+describe("a group that is closed", () => {
+  it("takes nothing from its members that another group has gathered for them, in any process", async () => {
+    const bus = new MemoryBus();
+    const here = new Process({ channel: memoryChannel({ bus }) });
+    const there = new Process({ channel: memoryChannel({ bus }), clock: here.clock });
+    const members = [here.connect("a"), there.connect("b")];
+    for (const { connection } of members) await Promise.all([connection.join("x"), connection.join("closed")]);
+    const say = [here, there].map((process) => fastSpeaker(process, "x"));
+    for (const one of say) one("last words");
+    void here.groups.get("closed")?.closeAll("bye");
+    await settle(); // it asks before the turn ends
+    await here.clock.advanceAsync();
+    for (const { socket } of members) expect(socket.closeSent).toEqual({ code: 1000, reason: "bye" });
+    // What is on its way from another process may come too late; what was said in one's own does not.
+    for (const { socket } of members) expect(socket.sent).toContain("last words");
   });
 });

@@ -20,11 +20,7 @@ function carried(socket: SocketLike): { carrier: Carrier; told: string[] } {
 }
 
 const batch = (...payloads: (string | Uint8Array)[]): Batch => {
-  const frames = payloads.map(encodeFrame);
-  return Batch.join(
-    frames,
-    frames.reduce((total, frame) => total + frame.length, 0),
-  );
+  return new Batch(Buffer.concat(payloads.map(encodeFrame)));
 };
 
 describe("picking a carrier", () => {
