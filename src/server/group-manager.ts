@@ -318,7 +318,7 @@ function topicOf(group: ConnectionGroup): string {
 }
 
 function checkDelay(delayMs: number): number {
-  if (delayMs >= 0 && delayMs <= BATCH_DELAY_MS_MAX) return delayMs;
+  if (typeof delayMs === "number" && delayMs >= 0 && delayMs <= BATCH_DELAY_MS_MAX) return delayMs;
   throw new GroupcastError("bad_option", `batchDelayMs is 0 to ${BATCH_DELAY_MS_MAX}, not ${delayMs}`);
 }
 

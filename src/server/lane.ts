@@ -42,8 +42,8 @@ interface Receiver extends Writable {
 }
 
 /**
- * Has whole text messages of `socket` told to `hearer` instead of being emitted as `message`, for as long as `message` has the one
- * listener that it has now: with another, all of them hear everything. To be called before the socket has been read.
+ * Has whole text messages of `socket` told to `hearer` instead of being emitted as `message`, for as long as `message` has one
+ * listener: with another, all of them hear everything. To be called before the socket has been read.
  *
  * What arrives, in which order, and how it ends is the same with and without. Returns false, and changes nothing, if the socket is not
  * as expected: of another version of `ws`, compressed, or with listeners that are called later.
