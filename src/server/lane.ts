@@ -5,7 +5,7 @@ import { isUtf8 } from "node:buffer";
 import { Writable } from "node:stream";
 import type { WebSocket } from "ws";
 import { concat } from "../wire/frames.ts";
-import { headBytes, MASKED, payloadBytes, unmask, WHOLE_TEXT } from "../wire/unmask.ts";
+import { clientHeadBytes, MASKED, payloadBytes, unmask, WHOLE_TEXT } from "../wire/unmask.ts";
 
 /** Who hears the messages that the lane has read. */
 export interface Hearer {
@@ -144,7 +144,7 @@ class Lane {
     while (at < chunk.length && !this.#over) {
       let end = at + owed(this.#receiver);
       if (end === at) {
-        const head = headBytes(view, at);
+        const head = clientHeadBytes(view, at);
         const from = at + head;
         end = head === 0 ? chunk.length : from + payloadBytes(view, at);
         if (head !== 0 && this.#isOurs(view, at, end - from)) {
@@ -171,7 +171,7 @@ class Lane {
     if (rest.length === 0) return this.#leave(tail);
     const frame = concat([tail, rest], tail.length + rest.length);
     const view = new DataView(frame.buffer);
-    const head = headBytes(view, 0);
+    const head = clientHeadBytes(view, 0);
     if (this.#isOurs(view, 0, frame.length - head) && this.#tell(frame, view, head, frame.length)) return true;
     return this.#leave(frame);
   }

@@ -1,11 +1,9 @@
 // Writes below a stream of Node, straight to its handle: a tenth less CPU for small messages. That is no public API. So it is only done
 // where everything is as expected, and whatever is left over is the stream's affair. Must not know WebSockets.
-
 import type { Outcome } from "./socket.ts";
 
 /** A net.Socket, as far as we use it; what begins with `_` is Node's own and may be missing or look different. */
 export interface Stream {
-  readonly writable: boolean;
   readonly writableLength: number;
   readonly writableNeedDrain: boolean;
   readonly bytesWritten?: number;

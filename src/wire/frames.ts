@@ -27,6 +27,11 @@ export function headBytes(length: number): number {
   return length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
 }
 
+/** The same by what the head's second byte announces, without its mask bit: a length below 126, or that 2 or 8 bytes of it follow. */
+export function announcedHeadBytes(short: number): number {
+  return short < 126 ? 2 : short === 126 ? 4 : 10;
+}
+
 /** Writes a frame's head at `at`; returns where its payload begins. */
 export function writeHead(into: Uint8Array, at: number, opcode: number, length: number): number {
   into[at] = FIN | opcode;
@@ -64,8 +69,7 @@ export function readPayloads(frames: Uint8Array): Payload[] {
   const payloads: Payload[] = [];
   for (let at = 0; at < frames.length;) {
     const end = at + frameLength(frames, at);
-    const short = frames[at + 1] ?? 0;
-    const bytes = frames.subarray(at + (short < 126 ? 2 : short === 126 ? 4 : 10), end);
+    const bytes = frames.subarray(at + announcedHeadBytes(frames[at + 1] ?? 0), end);
     payloads.push(((frames[at] ?? 0) & 0x0f) === TEXT ? fromUtf8.decode(bytes) : bytes);
     at = end;
   }

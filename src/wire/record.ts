@@ -10,7 +10,7 @@
 // All numbers are big-endian.
 import { Buffers } from "../base/buffers.ts";
 import { GroupcastError } from "../base/errors.ts";
-import { frameLength, headBytes, isOwnHead, TEXT, writeHead } from "./frames.ts";
+import { announcedHeadBytes, frameLength, headBytes, isOwnHead, TEXT, writeHead } from "./frames.ts";
 
 /** What a message was before it became a frame: a session form needs to know. `control` is for groupcast itself, never for members. */
 export type Kind = "string" | "json" | "bytes" | "control";
@@ -281,16 +281,11 @@ function check(bytes: Uint8Array, view: DataView): { count: number; framesAt: nu
     frameBytes += view.getUint32(row + 8);
     if (at + 2 > bytes.length || framesAt + frameBytes > bytes.length) throw broken("its length");
     if (!isOwnHead(bytes, at)) throw broken("a frame's head");
-    if (at + headNeeded(bytes, at) > bytes.length || at + frameLength(bytes, at) !== framesAt + frameBytes)
+    if (at + announcedHeadBytes(bytes[at + 1] ?? 0) > bytes.length || at + frameLength(bytes, at) !== framesAt + frameBytes)
       throw broken("a frame's length");
   }
   if (rowsEnd + exceptBytes !== framesAt || framesAt + frameBytes !== bytes.length) throw broken("its length");
   return { count, framesAt, mixed };
-}
-
-function headNeeded(bytes: Uint8Array, at: number): number {
-  const short = bytes[at + 1] ?? 0;
-  return short < 126 ? 2 : short === 126 ? 4 : 10;
 }
 
 function* readMessages(bytes: Uint8Array): Iterable<Message> {

@@ -1,5 +1,6 @@
 // The frames of a client (RFC 6455 §5.2), read and unmasked where they lie: how long a head and a payload are, and what the mask hides.
 // Must not know sockets, nor what becomes of a frame. Frames of a server are frames.ts.
+import { announcedHeadBytes } from "./frames.ts";
 
 /** The first byte of a whole text message: FIN, no extension, text. */
 export const WHOLE_TEXT = 0x81;
@@ -11,12 +12,11 @@ const MASK_BYTES = 4;
 const NOT_ASCII = 0x80808080;
 
 /** Bytes of the head of the frame that begins at `at`, its mask included; 0: they are not all there. */
-export function headBytes(view: DataView, at: number): number {
+export function clientHeadBytes(view: DataView, at: number): number {
   const there = view.byteLength - at;
   if (there < 2) return 0;
   const second = view.getUint8(at + 1);
-  const short = second & 0x7f;
-  const bytes = (short < 126 ? 2 : short === 126 ? 4 : 10) + (second < MASKED ? 0 : MASK_BYTES);
+  const bytes = announcedHeadBytes(second & 0x7f) + (second < MASKED ? 0 : MASK_BYTES);
   return bytes <= there ? bytes : 0;
 }
 

@@ -1,4 +1,5 @@
 import { fc } from "../generate.ts";
+import { expectInPlace } from "../in-place.ts";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { MemoryBus } from "../../../src/channel/memory.ts";
 import { memoryChannel } from "../../../src/index.ts";
@@ -93,14 +94,7 @@ describe("on a channel inside the process", () => {
         people.forEach(({ socket }, index) => {
           const got = socket.sent.map(decode);
           const expected = due[index] ?? [];
-          expect([...got].sort((one, other) => one.call - other.call)).toEqual(expected);
-          for (const to of NAMES) expect(got.filter((one) => one.to === to)).toEqual(expected.filter((one) => one.to === to));
-          // A direct send stands behind all that came before it, and before all that came after.
-          got.forEach((one, at) => {
-            if (one.to !== "you") return;
-            expect(got.slice(0, at).every(({ call }) => call < one.call)).toBe(true);
-            expect(got.slice(at + 1).every(({ call }) => call > one.call)).toBe(true);
-          });
+          expectInPlace(got, expected, NAMES);
         });
         await settle();
       }),

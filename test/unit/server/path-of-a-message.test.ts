@@ -8,6 +8,7 @@ import { FakeClock, FakeSocket } from "../../../src/testing/index.ts";
 import { encodeFrame } from "../../../src/wire/frames.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
 import { fc } from "../generate.ts";
+import { expectInPlace } from "../in-place.ts";
 import { NoteLogger, Process, settle, StepBus, stepProcess, StreamSocket } from "../fakes.ts";
 
 const command = (group: string, message: string): string => JSON.stringify({ cmd: "send_to_group", group_id: group, message });
@@ -436,14 +437,7 @@ describe("whatever is sent in whichever way, while people come and go", () => {
           people.forEach(({ socket }, index) => {
             const got = socket.sent.map(decode);
             const expected = due[index] ?? [];
-            expect([...got].sort((one, other) => one.call - other.call)).toEqual(expected);
-            for (const to of [...NAMES, "all"]) expect(got.filter((one) => one.to === to)).toEqual(expected.filter((one) => one.to === to));
-            // A direct send stands behind all that came before it, and before all that came after.
-            got.forEach((one, at) => {
-              if (one.to !== "you") return;
-              expect(got.slice(0, at).every(({ call }) => call < one.call)).toBe(true);
-              expect(got.slice(at + 1).every(({ call }) => call > one.call)).toBe(true);
-            });
+            expectInPlace(got, expected, [...NAMES, "all"]);
           });
           await settle();
         },

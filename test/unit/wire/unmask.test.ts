@@ -1,6 +1,6 @@
 // Frames of clients: heads, lengths and masks, against the plainest way to say the same.
 import { describe, expect, it } from "vitest";
-import { headBytes, payloadBytes, unmask } from "../../../src/wire/unmask.ts";
+import { clientHeadBytes, payloadBytes, unmask } from "../../../src/wire/unmask.ts";
 import { fc } from "../generate.ts";
 
 const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -22,10 +22,10 @@ describe("a head", () => {
   ])("says %s, and is read only when it is all there", (_what, head, bytes, payload) => {
     const before = [9, 9, 9];
     const whole = viewOf(Uint8Array.from([...before, ...head]));
-    expect(headBytes(whole, before.length)).toBe(bytes);
+    expect(clientHeadBytes(whole, before.length)).toBe(bytes);
     expect(payloadBytes(whole, before.length)).toBe(payload);
     for (let there = 0; there < bytes; there++) {
-      expect(headBytes(viewOf(Uint8Array.from([...before, ...head.slice(0, there)])), before.length)).toBe(0);
+      expect(clientHeadBytes(viewOf(Uint8Array.from([...before, ...head.slice(0, there)])), before.length)).toBe(0);
     }
   });
 });
