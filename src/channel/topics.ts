@@ -6,9 +6,21 @@ export type Topic =
   | { readonly kind: "group"; readonly namespace: string; readonly name: string }
   | { readonly kind: "namespace"; readonly namespace: string }
   | { readonly kind: "replies"; readonly node: string }
-  | { readonly kind: "event"; readonly event: string };
+  | { readonly kind: "event"; readonly event: string }
+  /** What all processes tell each other of themselves. */
+  | { readonly kind: "presence" }
+  /** Who came, went, joined and left, anywhere: for processes that keep an index. */
+  | { readonly kind: "changes" }
+  /** Groups that were occupied and vacated, anywhere. */
+  | { readonly kind: "lives" };
 
 const SEPARATOR = "\0";
+/** Topics without parts. */
+const WHOLE: ReadonlyMap<string, Topic> = new Map([
+  ["p", { kind: "presence" }],
+  ["c", { kind: "changes" }],
+  ["l", { kind: "lives" }],
+]);
 
 export function encodeTopic(topic: Topic): string {
   switch (topic.kind) {
@@ -20,13 +32,20 @@ export function encodeTopic(topic: Topic): string {
       return ["r", topic.node].join(SEPARATOR);
     case "event":
       return ["e", topic.event].join(SEPARATOR);
+    case "presence":
+      return "p";
+    case "changes":
+      return "c";
+    case "lives":
+      return "l";
   }
 }
 
 /** The inverse of {@link encodeTopic}; undefined for what it never makes. */
 export function decodeTopic(encoded: string): Topic | undefined {
   const [kind, first, second, ...rest] = encoded.split(SEPARATOR);
-  if (first === undefined || rest.length > 0) return undefined;
+  if (first === undefined) return kind === undefined ? undefined : WHOLE.get(kind);
+  if (rest.length > 0) return undefined;
   if (kind === "g" && second !== undefined) return { kind: "group", namespace: first, name: second };
   if (second !== undefined) return undefined;
   if (kind === "n") return { kind: "namespace", namespace: first };

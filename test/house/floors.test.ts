@@ -34,7 +34,7 @@ describe("the check", () => {
       "groups/x.ts -> channel/channel.ts: channel and groups are neighbours",
     ],
     ["channel/x.ts", 'export { a } from "../groups/pool.ts";', "channel/x.ts -> groups/pool.ts: groups and channel are neighbours"],
-    ["server/x.ts", 'import "../hub/hub.ts";', "server/x.ts -> hub/hub.ts: hub and server are neighbours"],
+    ["redis/x.ts", 'import "../hub/hub.ts";', "redis/x.ts -> hub/hub.ts: hub and redis are neighbours"],
     ["hub/x.ts", 'const a = await import("../workers/primary.ts");', "hub/x.ts -> workers/primary.ts: workers is above hub"],
     ["workers/x.ts", 'import {\n  a,\n  b,\n} from "../cli/main.ts";', "workers/x.ts -> cli/main.ts: cli is above workers"],
     ["base/x.ts", 'type A = import("../wire/names.ts").A;', "base/x.ts -> wire/names.ts: wire is above base"],

@@ -13,15 +13,18 @@ const FLOORS: Readonly<Record<string, number>> = {
   sockets: 2,
   groups: 3,
   channel: 3,
-  server: 4,
+  presence: 4,
   hub: 4,
-  workers: 5,
-  cli: 6,
+  redis: 4,
+  nats: 4,
+  server: 5,
+  workers: 6,
+  cli: 7,
 };
 /** Beside the floors: for tests and simulations. Imports these; nobody above imports it. */
-const TESTING_MAY_IMPORT = new Set(["base", "wire", "sockets", "groups", "channel", "server", "hub"]);
+const TESTING_MAY_IMPORT = new Set(["base", "wire", "sockets", "groups", "channel", "presence", "server", "hub"]);
 /** Run wherever JavaScript does: no `node:` module, no package, none of Node's globals. */
-const CORE = new Set(["base", "wire", "sockets", "groups", "channel"]);
+const CORE = new Set(["base", "wire", "sockets", "groups", "channel", "presence"]);
 /** The only file of the core that touches time. */
 const CLOCK = "base/clock.ts";
 

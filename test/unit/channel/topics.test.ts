@@ -14,6 +14,7 @@ const topic: fc.Arbitrary<Topic> = fc.oneof(
   fc.record({ kind: fc.constant("namespace"), namespace: name }),
   fc.record({ kind: fc.constant("replies"), node: name }),
   fc.record({ kind: fc.constant("event"), event: name }),
+  fc.constantFrom<Topic>({ kind: "presence" }, { kind: "changes" }, { kind: "lives" }),
 );
 
 describe("the name of a topic", () => {
