@@ -1,15 +1,17 @@
 // Fetches a server from the machine's own Debian or Ubuntu mirror and unpacks it, without root and without installing anything.
 // Must not know what the server is for.
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 /** Of a machine whose mirror does not answer; a good one takes about 4 s. */
 const PATIENCE_MS = 120_000;
+
+/** Kept for the next run; gone with `npm ci`. */
+const CACHE = fileURLToPath(new URL("../../../node_modules/.cache/groupcast-brokers", import.meta.url));
 
 const BACKPORTS_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -24,11 +26,10 @@ export interface Unpacked {
  * the others take that. Rejects if this is no Debian or Ubuntu, or if they have no such packages.
  */
 export async function unpack(server: string, packages: readonly string[]): Promise<Unpacked> {
-  const cache = cacheFolder();
-  const place = join(cache, server);
+  const place = join(CACHE, server);
   if (!existsSync(place)) {
-    await mkdir(cache, { recursive: true });
-    const scratch = await mkdtemp(join(cache, "in-work-"));
+    await mkdir(CACHE, { recursive: true });
+    const scratch = await mkdtemp(join(CACHE, "in-work-"));
     try {
       await fetchInto(scratch, packages);
       await rename(join(scratch, "root"), place).catch((error: unknown) => {
@@ -42,17 +43,6 @@ export async function unpack(server: string, packages: readonly string[]): Promi
   if (command === undefined) throw new Error(`the packages ${packages.join(", ")} hold no ${server}: see ${place}`);
   const libraries = [...librariesIn(place, "usr/lib"), ...librariesIn(place, "lib"), process.env["LD_LIBRARY_PATH"] ?? ""];
   return { command, env: { ...process.env, LD_LIBRARY_PATH: libraries.filter((path) => path !== "").join(":") } };
-}
-
-/** Beside the packages of this clone; for somebody who may not write there, in his own cache. */
-function cacheFolder(): string {
-  const modules = fileURLToPath(new URL("../../../node_modules", import.meta.url));
-  try {
-    accessSync(modules, constants.W_OK);
-    return join(modules, ".cache", "groupcast-brokers");
-  } catch {
-    return join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "groupcast-brokers");
-  }
 }
 
 /** Leaves the files of the packages, and of those that they need and this machine has not, in `root`. */
