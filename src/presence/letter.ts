@@ -1,6 +1,6 @@
 // What one node writes to another: words as JSON, and data beside them as it is. Must not know who reads it, or what the words mean.
 import { ERRORS, type ErrorCode, GroupcastError } from "../base/errors.ts";
-import { encodeFrame, type Payload, readPayloads } from "../wire/frames.ts";
+import { encodeFrame, readPayloads } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
 
@@ -20,7 +20,7 @@ export type Letter = { readonly from: string } & (
       readonly verb: string;
       readonly words: Words;
       readonly ask: number | undefined;
-      readonly data: Payload | undefined;
+      readonly data: Uint8Array | undefined;
     }
   | { readonly is: "answered"; readonly ask: number; readonly words: Words }
   | { readonly is: "failed"; readonly ask: number; readonly error: GroupcastError }
@@ -32,11 +32,11 @@ type Written =
   | { readonly from: string; readonly answer: number; readonly error: ErrorCode; readonly text: string };
 
 const utf8 = new TextEncoder();
-const fromUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+const fromUtf8 = new TextDecoder();
 
 /** @throws GroupcastError `too_large` */
-export function writeLetter(written: Written, data?: Payload): Message {
-  const text = JSON.stringify(data === undefined ? written : { ...written, data: typeof data === "string" ? "text" : "bytes" });
+export function writeLetter(written: Written, data?: Uint8Array): Message {
+  const text = JSON.stringify(written);
   const frame = encodeFrame(data === undefined ? text : beside(utf8.encode(text), data));
   if (frame.length > LETTER_BYTES_MAX) {
     throw new GroupcastError("too_large", `words to another process have at most ${LETTER_BYTES_MAX} bytes, not ${frame.length}`);
@@ -63,16 +63,15 @@ export function readLetter(frame: Uint8Array): Letter | undefined {
 }
 
 /** The words' length, the words, the data. */
-function beside(words: Uint8Array, data: Payload): Uint8Array {
-  const bytes = typeof data === "string" ? utf8.encode(data) : data;
-  const both = new Uint8Array(4 + words.length + bytes.length);
+function beside(words: Uint8Array, data: Uint8Array): Uint8Array {
+  const both = new Uint8Array(4 + words.length + data.length);
   new DataView(both.buffer).setUint32(0, words.length);
   both.set(words, 4);
-  both.set(bytes, 4 + words.length);
+  both.set(data, 4 + words.length);
   return both;
 }
 
-function check(read: unknown, bytes: Uint8Array | undefined): Letter | undefined {
+function check(read: unknown, data: Uint8Array | undefined): Letter | undefined {
   if (!isWords(read)) return undefined;
   const { verb, words, ask, answer, error, text } = read;
   const from = checkName(read["from"]); // it becomes a part of a topic
@@ -83,7 +82,6 @@ function check(read: unknown, bytes: Uint8Array | undefined): Letter | undefined
     return { is: "failed", from, ask: answer, error: new GroupcastError(code, text) };
   }
   if (typeof verb !== "string" || !isWords(words) || (ask !== undefined && typeof ask !== "number")) return undefined;
-  const data = bytes !== undefined && read["data"] === "text" ? fromUtf8.decode(bytes) : bytes;
   return { is: "told", from, verb, words, ask, data };
 }
 

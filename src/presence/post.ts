@@ -7,7 +7,6 @@ import { WaitingLine } from "../base/waiting-line.ts";
 import type { Receipt } from "../channel/adapter.ts";
 import type { Channel } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
-import type { Payload } from "../wire/frames.ts";
 import type { Message, MessageRecord } from "../wire/record.ts";
 import { type Letter, readLetter, type Words, writeFailure, writeLetter } from "./letter.ts";
 
@@ -29,7 +28,7 @@ export interface PostOptions {
 }
 
 type Listener = (words: Words, from: string) => void;
-type Answer = (words: Words, from: string, data: Payload | undefined) => Words | Promise<Words>;
+type Answer = (words: Words, from: string, data: Uint8Array | undefined) => Words | Promise<Words>;
 type Asked = { readonly node: string; readonly answer: Deferred<Words> };
 
 /**
@@ -108,7 +107,7 @@ export class Post {
    * `limit`: 10,000 questions are unanswered; `too_large`; `closed`; or the code that the answer has thrown, `unknown_command` if
    * there is none to the verb.
    */
-  ask(node: string, verb: string, words: Words, withinMs: number = ANSWER_WITHIN_MS, data?: Payload): Promise<Words> {
+  ask(node: string, verb: string, words: Words, withinMs: number = ANSWER_WITHIN_MS, data?: Uint8Array): Promise<Words> {
     if (this.#asked.size >= ASKS_MAX) return refused(new GroupcastError("limit", `${ASKS_MAX} questions are unanswered`));
     const ask = ++this.#lastAsk;
     const asked: Asked = { node, answer: deferred() };
