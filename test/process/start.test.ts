@@ -318,7 +318,13 @@ describe("exit codes", () => {
       /^$/,
       /^groupcast: --channel: .*--workers.*\n$/,
     ],
-    [78, "given a channel that it does not know", ["start", "--channel", "redis://h"], /^$/, /^groupcast: --channel: .*hub, memory\n$/],
+    [
+      78,
+      "given a channel that it does not know",
+      ["start", "--channel", "amqp://u:secret@h"],
+      /^$/,
+      /^groupcast: --channel: given "amqp:\/\/\*\*\*@h", allowed: hub, memory, redis:.*nats:.*\n$/,
+    ],
     [
       78,
       "given an address of elsewhere",
