@@ -86,7 +86,7 @@ describe.each(KINDS)("start over $name", ({ missing, start: startBroker, install
       const [, listen] = await one.says(/^- +channel +(\S+) +- +\[OK\]$/m);
       expect(listen).toBe(shown(broker.url));
       expect(one.stdout).toMatch(/^\S+ +server +ws:\/\/127\.0\.0\.1:\d+ +2 +\[OK\]$/m);
-      expect(await readiness(one)).toBe("200 ready");
+      expect(await readiness(one)).toBe("200 ok");
       const members = await Promise.all([one, one, two, two].map((server) => member(server, "g")));
       const stranger = await member(other, "g");
       for (const [index, sender] of members.entries())
@@ -111,6 +111,14 @@ describe.each(KINDS)("start over $name", ({ missing, start: startBroker, install
       for (const client of clients) await client.until((message) => message === "joined");
       clients[0]!.send("from one to the other");
       for (const client of clients) await client.until((message) => message === "from one to the other");
+    });
+
+    it("takes the URL from the variable GROUPCAST_CHANNEL, and the command line before that", async () => {
+      const env = { GROUPCAST_CHANNEL: broker.url };
+      const given = await run([MAIN, "start", "--port", "0", "--workers", "1"], env).started();
+      expect(given.stdout).toContain(` ${shown(broker.url)} `);
+      const overruled = await run([MAIN, "start", "--port", "0", "--workers", "1", "--channel", "memory"], env).started();
+      expect(overruled.stdout).not.toContain("channel");
     });
 
     it("ends with 78 and one line when the password is wrong: of the command line, and of Worker.runAll", async () => {
@@ -158,7 +166,7 @@ describe.each(KINDS)("start over $name", ({ missing, start: startBroker, install
       const client = await Client.open(server.port);
       for (let outage = 1; outage <= 2; outage++) {
         await broker.restart();
-        await until("it is ready", async () => (await readiness(server)) === "200 ready");
+        await until("it is ready", async () => (await readiness(server)) === "200 ok");
         expect(await client.ask({ cmd: "add_group", group_id: "g" })).toMatchObject({ ok: true });
         await client.ask({ cmd: "send_to_group", group_id: "g", message: `here ${outage}` });
         await client.until((message) => message === `here ${outage}`);
