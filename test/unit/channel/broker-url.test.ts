@@ -1,4 +1,4 @@
-import * as fc from "fast-check";
+import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { brokerOf, maskUrl } from "../../../src/channel/broker-url.ts";
 
