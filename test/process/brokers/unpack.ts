@@ -49,10 +49,10 @@ export async function unpack(server: string, packages: readonly string[]): Promi
 async function fetchInto(scratch: string, packages: readonly string[]): Promise<void> {
   const of = (name: string): string => join(scratch, name);
   for (const folder of ["lists/partial", "cache/archives/partial", "sources", "debs", "root"]) await mkdir(of(folder), { recursive: true });
-  // Readable for the mirror's helpers, should apt run them as another user.
   const options = [
     `Dir::State::lists=${of("lists")}`,
     `Dir::Cache=${of("cache")}`,
+    // It would drop root for a user who may not write here.
     "APT::Sandbox::User=",
     "Acquire::Languages=none",
     "Acquire::Retries=2",

@@ -1,0 +1,28 @@
+// A node of a cluster: a GroupServer on the channel that it is told of. Says its port, and ends when whoever started it does.
+import process from "node:process";
+import { GroupServer, memoryChannel } from "../../../dist/index.js";
+
+const given = JSON.parse(process.argv[2]);
+const server = new GroupServer({ port: 0, channel: await makeChannel(given) });
+const { port } = await server.listen();
+process.send({ port });
+process.on("disconnect", () => void server.close());
+
+async function makeChannel({ kind, at, prefix }) {
+  switch (kind) {
+    case "memory":
+      return memoryChannel();
+    case "hub": {
+      const { hubChannel } = await import("../../../dist/hub/index.js");
+      return hubChannel(at);
+    }
+    case "redis": {
+      const { redisChannel } = await import("../../../dist/redis/index.js");
+      return redisChannel(at, { prefix });
+    }
+    case "nats": {
+      const { natsChannel } = await import("../../../dist/nats/index.js");
+      return natsChannel(at, { prefix });
+    }
+  }
+}
