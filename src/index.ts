@@ -21,7 +21,7 @@ export {
 } from "./groups/pool.ts";
 export type { DrainReport } from "./groups/drain.ts";
 export { Channel, type ChannelOptions } from "./channel/channel.ts";
-export type { Adapter, AdapterEvents, CountingAdapter, Receipt } from "./channel/adapter.ts";
+export type { Adapter, AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "./channel/adapter.ts";
 export { MemoryBus } from "./channel/memory.ts";
 export { type Kind, type Message, MessageRecord } from "./wire/record.ts";
 export { memoryChannel } from "./channel/memory-channel.ts";
