@@ -15,7 +15,10 @@ export interface AdapterEvents {
   failed(error: Error): void;
   /** The link works: every subscription that was asked for is in force again. Told before the first publish is accepted. */
   up(): void;
-  /** The link is gone; the adapter tries to come back by itself. */
+  /**
+   * The link is gone; the adapter tries to come back by itself. A reason whose `retry` is false (`unauthorized`, `bad_option`) says that it
+   * will be in vain until somebody changes a setting.
+   */
   down(reason: Error): void;
 }
 

@@ -6,21 +6,27 @@ import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
 import { quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import { Channel, type ChannelWatcher, type Hearing } from "../channel/channel.ts";
-import { memoryChannel } from "../channel/memory-channel.ts";
+import type { Channel, ChannelWatcher, Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
 import { type Connection } from "../groups/connection.ts";
 import { ConnectionGroup, type Published } from "../groups/group.ts";
 import { type Action, Memberships, type MembershipsHost, type Refused, type Verdict } from "../groups/memberships.ts";
 import { type SendOptions, toMessage } from "../groups/message.ts";
 import type { PoolHost, PoolRoad } from "../groups/pool.ts";
+import type { ReachOutcome } from "../groups/reach.ts";
+import { Post } from "../presence/post.ts";
+import { Presence } from "../presence/presence.ts";
 import { Turn } from "../base/turn.ts";
-import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
+import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-codes.ts";
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
-import { CloseEverywhere } from "./close-everywhere.ts";
+import { channelOf } from "./channel-of.ts";
+import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "./close-everywhere.ts";
+import { ConnectionsHere } from "./connections-here.ts";
 import { deliver, type Receiver } from "./deliver.ts";
+import { type DisconnectArguments, type DisconnectReport, readDisconnect } from "./disconnect.ts";
+import { Reach } from "./reach.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
 /** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
@@ -46,8 +52,13 @@ export interface GroupImplementation {
 }
 
 export interface GroupManagerOptions {
-  /** How processes hear each other; default: `"memory"`, this process alone. A channel belongs to one manager. */
+  /**
+   * How processes hear each other; default: `"memory"`, this process alone. A URL (`redis://…`, `rediss://…`, `nats://…`, `tls://…`) is a
+   * broker: its client has to be installed. A Channel made by `hubChannel()` and its like belongs to one manager.
+   */
   readonly channel?: Channel | string | undefined;
+  /** Managers with the same broker and prefix are one cluster; others never hear of them. With a URL only; default `groupcast`. */
+  readonly prefix?: string | undefined;
   /**
    * May this connection join (or publish to) this group? True allows; false, or the reason as a string, refuses; a throw refuses
    * and goes to `error`. If it is asynchronous, `setGroup` throws `use_join`.
@@ -76,6 +87,12 @@ export interface PublishOptions extends SendOptions {
   readonly key?: string | undefined;
 }
 
+/** Options of {@link GroupManager.addTo} and {@link GroupManager.removeFrom}. */
+export interface InNamespace {
+  /** Of the connection and the group; default `"default"`. */
+  readonly namespace?: string | undefined;
+}
+
 /**
  * All groups of this process, and the way to their members in the others.
  *
@@ -86,25 +103,52 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
+  /** How other processes call this one: 128 random bits, new with each manager. */
+  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;
   readonly #logger: Logger;
+  readonly #post: Post;
+  readonly #presence: Presence;
+  readonly #here = new ConnectionsHere();
   readonly #closing: CloseEverywhere;
+  readonly #reach: Reach;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
   /** @internal */
   readonly poolRoad: PoolRoad;
 
-  /** @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager; a `batchDelayMs` that is none. */
+  /**
+   * A broker need not be there yet: until it is, {@link isUp} is false. One that cannot be used as it is set up (its client is not
+   * installed, it refuses the password) is told by `degraded`, with `bad_option` or `unauthorized`.
+   *
+   * @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager; a `batchDelayMs` that is none.
+   */
   constructor(options: GroupManagerOptions = {}) {
     super();
     const clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? consoleLogger;
     this.#asksNobody = options.authorize === undefined;
     this.#turn = new Turn(clock, checkDelay(options.batchDelayMs ?? DEFAULTS.batchDelayMs));
-    this.#channel = toChannel(options.channel ?? "memory", clock);
-    this.#closing = new CloseEverywhere(this.#channel, clock, (options.random ?? systemRandom).id());
+    this.#channel = channelOf(options.channel ?? "memory", { prefix: options.prefix, clock });
+    const random = options.random ?? systemRandom;
+    const channel = this.#channel;
+    const node = (this.node = random.id());
+    const failed = (error: Error): void => void this.emit("error", error);
+    const post = (this.#post = new Post({ channel, clock, node, failed }));
+    const presence = (this.#presence = new Presence({ channel, clock, random, node, failed }));
+    this.#closing = new CloseEverywhere({
+      channel,
+      clock,
+      post,
+      presence,
+      members: {
+        has: (namespace, name) => this.get(name, namespace) !== undefined,
+        close: (request) => closeMembers(this.get(request.name, request.namespace), request),
+      },
+    });
+    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
     this.#memberships = new Memberships(this.#host(options, clock));
     this.poolRoad = this.#poolRoad(clock);
     let downAt: number | undefined;
@@ -115,11 +159,14 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       down: (reason) => {
         downAt ??= clock.now();
-        this.emit("degraded", { reason });
+        const isHeard = this.emit("degraded", { reason });
+        // An outage passes; what is set up wrong does not, so somebody has to be told.
+        if (!isHeard && reason instanceof GroupcastError && !reason.retry) this.emit("error", reason);
       },
-      failed: (error) => void this.emit("error", error),
+      failed,
     };
-    this.#channel.start(watcher, this.#turn);
+    channel.start(watcher, this.#turn);
+    post.start();
   }
 
   /** Groups in this process, over all namespaces. */
@@ -130,6 +177,16 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   /** True while the channel works: publishing does not wait, and every group is heard. */
   get isUp(): boolean {
     return this.#channel.isUp;
+  }
+
+  /** @internal Undefined: the channel works. Else resolves when it does. */
+  get $up(): Promise<void> | undefined {
+    return this.#channel.up;
+  }
+
+  /** @internal Somebody knows for certain that the process of this node is dead. */
+  $bury(node: string): void {
+    this.#presence.bury(node);
   }
 
   /** The group, if it has a member in this process. */
@@ -195,6 +252,39 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   }
 
   /**
+   * Closes the members of a group in every process, after everything that was published before; this process needs no member. Reason and
+   * code (default 1000) in either order, or as `{ reason, code }`; `except` stay. Resolves when every process has confirmed that its members
+   * are gone, after 5 s in any case.
+   *
+   * Rejects with `unavailable` if the channel is down, and with `closed` if it is stopped; the members in this process are closed then, too.
+   *
+   * @throws GroupcastError `bad_group`, or `bad_option`: a code that may not be sent; nobody has been closed.
+   */
+  disconnect(name: string, ...args: DisconnectArguments): Promise<DisconnectReport> {
+    return quiet(this.#disconnect(readDisconnect(name, args)));
+  }
+
+  /**
+   * Has a connection join a group, in whichever process it is, as its own `join` would: `authorize` is asked there. `done`: it is a
+   * member, and misses nothing that is published from then on.
+   *
+   * Rejects as its own `join` would: `forbidden`, `limit`, `closed`, `bad_group`; and with `unavailable`: it has not joined, because the
+   * channel is down or its process cannot be reached; `limit`: 10,000 requests to other processes are unanswered.
+   */
+  addTo(name: string, connectionId: string, { namespace = DEFAULTS.namespace }: InNamespace = {}): Promise<ReachOutcome> {
+    return this.#reach.join(namespace, connectionId, name);
+  }
+
+  /**
+   * Has a connection leave a group, in whichever process it is. `done`: it is no member, whether it was one or not.
+   *
+   * Rejects with `bad_group`; and, if it is not in this process, with `unavailable` and `limit` as {@link addTo} does.
+   */
+  removeFrom(name: string, connectionId: string, { namespace = DEFAULTS.namespace }: InNamespace = {}): Promise<ReachOutcome> {
+    return this.#reach.leave(namespace, connectionId, name);
+  }
+
+  /**
    * Makes a connection one of this manager's. Done by the middleware, and by a pool made with `{ groups }`.
    *
    * @throws GroupcastError `bad_option`: it is in groups of another manager.
@@ -217,6 +307,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
 
   /** Leaves the channel for good; connections stay open, and groups stay as they are. Publishing rejects with `closed`. */
   stop(): Promise<void> {
+    this.#post.stop();
     return quiet(this.#channel.stop());
   }
 
@@ -236,6 +327,15 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   async #send(topic: string, message: Message): Promise<Published> {
     await this.#channel.publish(topic, message);
     return NOWHERE;
+  }
+
+  async #disconnect(request: CloseRequest): Promise<DisconnectReport> {
+    try {
+      return await this.#closing.ask(request);
+    } catch (error) {
+      if (error instanceof GroupcastError && error.code === "unknown_outcome") return { outcome: "unknown_outcome", closed: 0 };
+      throw error;
+    }
   }
 
   async #count(name: string, namespace: string): Promise<number> {
@@ -262,7 +362,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
           pushExcept: (frame, except) => group.$pushExcept(frame, except),
         };
         const hearing = this.#channel.hear(topicOf(group), (record) => {
-          deliver(record, receiver, (frame) => this.#closing.obey(frame, (goodbye) => closeMembers(group, goodbye)));
+          deliver(record, receiver, (frame) => this.#closing.obey(group.namespace, group.name, frame));
         });
         this.#hearings.set(group, hearing);
         await hearing.ready;
@@ -276,12 +376,9 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       catchUp: (group) => {
         if (this.#channel.isGathering) this.#channel.flush(topicOf(group));
       },
-      closeAll: (group, goodbye) =>
-        this.#closing.ask(topicOf(group), goodbye).catch((error: unknown) => {
-          // The others cannot be reached; at least nobody here is left behind.
-          void closeMembers(group, goodbye);
-          throw error;
-        }),
+      closeAll: async ({ namespace, name }, goodbye) => {
+        await this.#closing.ask({ namespace, name, goodbye, except: [] });
+      },
       created: (group) => void this.emit("created", group),
       destroyed: (group) => void this.emit("destroyed", group),
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
@@ -299,10 +396,16 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       catchUp: (namespace) => {
         if (this.#channel.isGathering) this.#channel.flush(encodeTopic({ kind: "namespace", namespace }));
       },
-      hear: (namespace, fanout) => {
+      hear: (namespace, fanout, find) => {
         const hearing = this.#channel.hear(encodeTopic({ kind: "namespace", namespace }), (record) => deliver(record, fanout, () => {}));
-        return () => hearing.stop();
+        const forget = this.#here.add(namespace, find);
+        return () => {
+          hearing.stop();
+          forget();
+        };
       },
+      send: (namespace, id, data) => this.#reach.send(namespace, id, data),
+      close: (namespace, id, goodbye) => this.#reach.close(namespace, id, goodbye),
     };
   }
 }
@@ -323,17 +426,10 @@ function checkDelay(delayMs: number): number {
 }
 
 // Not from within the channel: what other groups have gathered for the members comes before the close frame, and could not come back now.
-function closeMembers(group: ConnectionGroup, goodbye: Goodbye): Promise<void> {
-  const members = [...group];
-  const closed = Promise.resolve().then(() => Promise.all(members.map((member) => member.close(goodbye))));
-  return quiet(closed.then(() => {}));
-}
-
-function toChannel(channel: Channel | string, clock: Clock): Channel {
-  if (channel instanceof Channel) return channel;
-  if (channel === "memory") return memoryChannel({ clock });
-  throw new GroupcastError(
-    "bad_option",
-    `channel is "memory", or a Channel made by hubChannel() and its like, not ${JSON.stringify(channel)}`,
-  );
+async function closeMembers(group: ConnectionGroup | undefined, { goodbye, except }: CloseRequest): Promise<number> {
+  const stay = new Set(except);
+  const members = [...(group ?? [])].filter(({ id }) => !stay.has(id));
+  await Promise.resolve();
+  await Promise.all(members.map((member) => member.$closeWithin(goodbye, CLOSE_FOR_OTHERS_WITHIN_MS)));
+  return members.length;
 }
