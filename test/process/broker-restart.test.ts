@@ -1,9 +1,9 @@
 // A broker that is killed, hangs and comes back under load: no node ends, every publish is answered, and soon messages flow again.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Broker } from "./brokers/index.ts";
 import { type Bus, buses, type Node } from "./cluster/buses.ts";
-import type { Client } from "./client.ts";
-import { until } from "./workers-harness.ts";
+import { Client } from "./client.ts";
+import { MAIN, Program, until } from "./workers-harness.ts";
 
 /** The goal: from the moment that the broker answers again, the median of the outages. */
 const FLOWS_WITHIN_MS = 2_000;
@@ -71,21 +71,58 @@ describe.each(await buses("a broker is killed under load", ["Redis", "NATS"]))("
   });
 });
 
+describe.each(await buses("a broker is killed under `groupcast start`", ["Redis", "NATS"]))(
+  "two servers of two workers over $kind",
+  ({ missing, start }) => {
+    it.skipIf(missing)("keep their workers, answer every publish, and come back by themselves", { timeout: 120_000 }, async () => {
+      const bus = await start();
+      onTestFinished(() => bus.stop());
+      const broker = bus.broker as Broker;
+      const servers = [1, 2].map(() => new Program([MAIN, "start", "--port", "0", "--workers", "2", "--channel", broker.url]));
+      for (const server of servers) onTestFinished(() => server.end());
+      await Promise.all(servers.map((server) => server.started()));
+      const workers = servers.map((server) => server.workers);
+      expect(workers.flat()).toHaveLength(4);
+      // As many clients as workers: they are dealt out in turn.
+      const doors = servers.flatMap((server) => [1, 2].map(() => ({ open: () => Client.open(server.port) })));
+      const load = await Load.start(doors);
+      await load.flows();
+      for (let times = 0; times < 3; times++) {
+        await broker.kill();
+        if (times === 1) await load.refused();
+        await broker.restart();
+        await load.flows();
+      }
+      await load.stop();
+      load.check();
+      await load.close();
+      expect(servers.map((server) => server.workers)).toEqual(workers);
+      for (const server of servers) server.kill("SIGTERM");
+      expect(await Promise.all(servers.map(({ exit }) => exit))).toEqual([1, 2].map(() => ({ code: 0, signal: null })));
+    });
+  },
+);
+
 interface Sent {
   readonly text: string;
   /** `ok`, or the error's code. */
   answer: string | undefined;
 }
 
-/** A publisher and a member on each node. */
+/** Where clients come in. */
+interface Door {
+  open(): Promise<Client>;
+}
+
+/** A publisher and a member at each door. */
 class Load {
   readonly members: readonly Client[];
   readonly #publishers: readonly Client[];
   readonly #sent: Sent[][];
   #timer: NodeJS.Timeout | undefined;
 
-  static async start(nodes: readonly Node[]): Promise<Load> {
-    const open = (): Promise<Client[]> => Promise.all(nodes.map((node) => node.open()));
+  static async start(doors: readonly Door[]): Promise<Load> {
+    const open = (): Promise<Client[]> => Promise.all(doors.map((door) => door.open()));
     const load = new Load(await open(), await open());
     for (const member of load.members) expect(await member.ask({ cmd: "add_group", group_id: "room" })).toMatchObject({ ok: true });
     load.#timer = setInterval(() => load.#send(1), EVERY_MS);
