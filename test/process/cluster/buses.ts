@@ -5,8 +5,13 @@ import { mkdtempSync, rmSync } from "node:fs";
 import type { NetConnectOpts } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Broker, brokers, startNats, startRedis, startRedisCluster, startValkey } from "../brokers/index.ts";
+import { encodeBrokerName } from "../../../dist/channel/broker-names.js";
+import { encodeTopic } from "../../../dist/channel/topics.js";
+import { HubAdapter } from "../../../dist/hub/index.js";
+import { type Broker, brokers, type NatsServer, startNats, startRedis, startRedisCluster, startValkey } from "../brokers/index.ts";
+import { command } from "../brokers/redis.ts";
 import { Client } from "../client.ts";
+import { record } from "../hub/rig.ts";
 import { Wire, type WireOptions } from "./wire.ts";
 
 export type Kind = "memory" | "hub" | "Redis" | "Valkey" | "Redis Cluster" | "NATS";
@@ -15,7 +20,6 @@ export type Kind = "memory" | "hub" | "Redis" | "Valkey" | "Redis Cluster" | "NA
 interface Given {
   readonly kind: "memory" | "hub" | "redis" | "nats";
   readonly at?: unknown;
-  readonly prefix?: string;
 }
 
 export class Node {
@@ -65,6 +69,8 @@ export interface Bus {
   node(wire?: WireOptions): Promise<Node>;
   /** The link of a node that has one of its own. */
   wireOf(node: Node): Wire;
+  /** How many links the broker sends the messages of this group of the namespace `default` to. Not on `memory`. */
+  listeners(group: string): Promise<number>;
   /** Undefined: there is no process that could be killed, or it is the hub's. */
   readonly broker: Broker | undefined;
   /** Ends every node, and the broker. Throws if a node did not end as it should. */
@@ -102,19 +108,31 @@ const gates: Readonly<Record<Kind, (tests: string) => Promise<{ missing: boolean
 const starts: Readonly<Record<Kind, () => Promise<Bus>>> = {
   memory: startMemory,
   hub: startHub,
-  Redis: async () => overBroker("redis", await startRedis(own)),
-  Valkey: async () => overBroker("redis", await startValkey(own)),
-  NATS: async () => overBroker("nats", await startNats(own)),
+  Redis: async () => overRedis(await startRedis(own)),
+  Valkey: async () => overRedis(await startValkey(own)),
+  NATS: async () => overNats(await startNats(own)),
   async "Redis Cluster"() {
     const cluster = await startRedisCluster();
-    return new NodesBus({ kind: "redis", at: cluster.url }, undefined, () => cluster.stop());
+    const { nodes } = cluster;
+    return new NodesBus({
+      given: { kind: "redis", at: cluster.url },
+      end: () => cluster.stop(),
+      listeners: async (group) =>
+        (await Promise.all(nodes.map(({ url }) => redisListeners(url, group)))).reduce((sum, count) => sum + count),
+    });
   },
 };
 
 async function startMemory(): Promise<Bus> {
-  const bus = new NodesBus({ kind: "memory" }, undefined, () => Promise.resolve());
+  const bus = new NodesBus({ given: { kind: "memory" }, end: () => Promise.resolve(), listeners: () => Promise.resolve(0) });
   const node = await bus.node();
-  return { node: () => Promise.resolve(node), wireOf: (one) => bus.wireOf(one), broker: undefined, stop: () => bus.stop() };
+  return {
+    node: () => Promise.resolve(node),
+    wireOf: (one) => bus.wireOf(one),
+    listeners: (group) => bus.listeners(group),
+    broker: undefined,
+    stop: () => bus.stop(),
+  };
 }
 
 async function startHub(): Promise<Bus> {
@@ -122,64 +140,105 @@ async function startHub(): Promise<Bus> {
   const path = join(folder, "hub.sock");
   const hub = fork(new URL("../contract/hub-process.mjs", import.meta.url), [`unix:${path}`]);
   await once(hub, "message");
+  const asker = new HubAdapter({ path });
+  const isUp = new Promise<void>((resolve) => asker.start({ receive: () => {}, failed: () => {}, up: resolve, down: () => {} }));
   let wires = 0;
-  return new NodesBus(
-    { kind: "hub", at: { path } },
-    {
-      target: { path },
-      listen: async (wire) => {
-        const at = join(folder, `wire-${wires++}.sock`);
-        await wire.listen(at);
-        return { path: at };
-      },
+  return new NodesBus({
+    given: { kind: "hub", at: { path } },
+    target: { path },
+    async listen(wire) {
+      const at = join(folder, `wire-${wires++}.sock`);
+      await wire.listen(at);
+      return { path: at };
     },
-    async () => {
+    // It has no question for that, but counts whom it gives something to.
+    async listeners(group) {
+      await isUp;
+      return (await asker.publish(topicOf(group), record("anybody there?"))).receivers ?? Number.NaN;
+    },
+    async end() {
+      await asker.stop();
       const exit = once(hub, "exit");
       hub.send("stop");
       await exit;
       rmSync(folder, { recursive: true });
     },
-  );
+  });
 }
 
-function overBroker(kind: "redis" | "nats", broker: Broker): Bus {
-  return new NodesBus(
-    { kind, at: broker.url },
-    {
-      target: { host: broker.host, port: broker.port },
-      listen: async (wire) => broker.url.replace(`:${broker.port}`, `:${await wire.listen()}`),
+function overRedis(broker: Broker): Bus {
+  return new NodesBus({
+    ...overBroker(broker),
+    given: { kind: "redis", at: broker.url },
+    listeners: (group) => redisListeners(broker.url, group),
+  });
+}
+
+async function redisListeners(url: string, group: string): Promise<number> {
+  const [, count] = await command<[string, number]>(url, "PUBSUB", "SHARDNUMSUB", encodeBrokerName("groupcast", topicOf(group)));
+  return count;
+}
+
+function overNats(broker: NatsServer): Bus {
+  return new NodesBus({
+    ...overBroker(broker),
+    given: { kind: "nats", at: broker.url },
+    async listeners(group) {
+      const { connections } = (await (await fetch(`${broker.monitorUrl}/connz?subs=1`)).json()) as {
+        connections: { subscriptions_list?: string[] }[];
+      };
+      const name = encodeBrokerName("groupcast", topicOf(group));
+      return connections.filter(({ subscriptions_list = [] }) => subscriptions_list.includes(name)).length;
     },
-    () => broker.stop(),
-    broker,
-  );
+  });
 }
 
-/** How a wire gets between a node and what is there, and how a node is told of it. */
-interface Wiring {
-  readonly target: NetConnectOpts;
-  readonly listen: (wire: Wire) => Promise<unknown>;
+function overBroker(broker: Broker): Pick<BusParts, "broker" | "target" | "listen" | "end"> {
+  return {
+    broker,
+    target: { host: broker.host, port: broker.port },
+    listen: async (wire) => broker.url.replace(`:${broker.port}`, `:${await wire.listen()}`),
+    end: () => broker.stop(),
+  };
+}
+
+function topicOf(group: string): string {
+  return encodeTopic({ kind: "group", namespace: "default", name: group });
+}
+
+interface BusParts {
+  readonly given: Given;
+  readonly broker?: Broker;
+  /** What a wire leads to; undefined: none can be put between. */
+  readonly target?: NetConnectOpts;
+  /** Lets a wire listen. Resolves with how a node is told of it. */
+  readonly listen?: (wire: Wire) => Promise<unknown>;
+  readonly listeners: (group: string) => Promise<number>;
+  readonly end: () => Promise<void>;
 }
 
 class NodesBus implements Bus {
-  readonly broker: Broker | undefined;
-  readonly #given: Given;
-  readonly #wiring: Wiring | undefined;
-  readonly #end: () => Promise<void>;
+  readonly #parts: BusParts;
   readonly #nodes: Node[] = [];
   readonly #wires = new Map<Node, Wire>();
 
-  constructor(given: Given, wiring: Wiring | undefined, end: () => Promise<void>, broker?: Broker) {
-    this.#given = given;
-    this.#wiring = wiring;
-    this.#end = end;
-    this.broker = broker;
+  constructor(parts: BusParts) {
+    this.#parts = parts;
+  }
+
+  get broker(): Broker | undefined {
+    return this.#parts.broker;
   }
 
   async node(options?: WireOptions): Promise<Node> {
-    const wiring = options === undefined ? undefined : this.#wiring;
-    const wire = wiring === undefined ? undefined : new Wire(wiring.target, options);
-    const at = wiring === undefined || wire === undefined ? this.#given.at : await wiring.listen(wire);
-    const node = await Node.start({ ...this.#given, at });
+    const { given, target, listen } = this.#parts;
+    let wire: Wire | undefined;
+    let { at } = given;
+    if (options !== undefined && target !== undefined && listen !== undefined) {
+      wire = new Wire(target, options);
+      at = await listen(wire);
+    }
+    const node = await Node.start({ ...given, at });
     this.#nodes.push(node);
     if (wire !== undefined) this.#wires.set(node, wire);
     return node;
@@ -191,10 +250,14 @@ class NodesBus implements Bus {
     return wire;
   }
 
+  listeners(group: string): Promise<number> {
+    return this.#parts.listeners(group);
+  }
+
   async stop(): Promise<void> {
     const ends = await Promise.all(this.#nodes.map((node) => node.end()));
     await Promise.all([...this.#wires.values()].map((wire) => wire.close()));
-    await this.#end();
+    await this.#parts.end();
     const odd = this.#nodes.filter((_, index) => ends[index] !== "0");
     if (odd.length > 0) throw new Error(`nodes ended with ${ends.join(", ")}:\n${odd.map(({ said }) => said).join("\n")}`);
   }

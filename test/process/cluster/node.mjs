@@ -2,13 +2,15 @@
 import process from "node:process";
 import { GroupServer, memoryChannel } from "../../../dist/index.js";
 
-const given = JSON.parse(process.argv[2]);
-const server = new GroupServer({ port: 0, channel: await makeChannel(given) });
+/** `default`, and names that mean something to brokers. */
+const NAMESPACES = ["default", "a", "a.b", "*", ">", "a b"];
+
+const server = new GroupServer({ port: 0, channel: await makeChannel(JSON.parse(process.argv[2])), namespaces: NAMESPACES });
 const { port } = await server.listen();
 process.send({ port });
 process.on("disconnect", () => void server.close());
 
-async function makeChannel({ kind, at, prefix }) {
+async function makeChannel({ kind, at }) {
   switch (kind) {
     case "memory":
       return memoryChannel();
@@ -18,11 +20,11 @@ async function makeChannel({ kind, at, prefix }) {
     }
     case "redis": {
       const { redisChannel } = await import("../../../dist/redis/index.js");
-      return redisChannel(at, { prefix });
+      return redisChannel(at);
     }
     case "nats": {
       const { natsChannel } = await import("../../../dist/nats/index.js");
-      return natsChannel(at, { prefix });
+      return natsChannel(at);
     }
   }
 }

@@ -7,13 +7,18 @@ export interface WireOptions {
   readonly lagMs?: number;
 }
 
+/** The bytes of one connection since the last {@link Wire.forget}, one a character. */
+export interface Heard {
+  readonly toBroker: string;
+  readonly toNode: string;
+}
+
 export class Wire {
   readonly #target: NetConnectOpts;
   readonly #lagMs: number;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  #toBroker: Buffer[] = [];
-  #toNode: Buffer[] = [];
+  readonly #heard: { toBroker: Buffer[]; toNode: Buffer[] }[] = [];
 
   constructor(target: NetConnectOpts, { lagMs = 0 }: WireOptions = {}) {
     this.#target = target;
@@ -21,19 +26,19 @@ export class Wire {
     this.#server = createServer({ noDelay: true }, (node) => this.#accept(node));
   }
 
-  /** What the node has said since the last {@link forget}, on all its connections, one byte a character. */
-  get toBroker(): string {
-    return Buffer.concat(this.#toBroker).toString("latin1");
+  /** Of each connection that the node has made, the closed ones too. */
+  get heard(): Heard[] {
+    const text = (bytes: Buffer[]): string => Buffer.concat(bytes).toString("latin1");
+    return this.#heard.map(({ toBroker, toNode }) => ({ toBroker: text(toBroker), toNode: text(toNode) }));
   }
 
-  /** What the broker has said to the node since then. */
-  get toNode(): string {
-    return Buffer.concat(this.#toNode).toString("latin1");
+  /** How often the broker has said this to the node, on any connection. */
+  countToNode(text: string): number {
+    return this.heard.reduce((sum, { toNode }) => sum + toNode.split(text).length - 1, 0);
   }
 
   forget(): void {
-    this.#toBroker = [];
-    this.#toNode = [];
+    for (const heard of this.#heard) Object.assign(heard, { toBroker: [], toNode: [] });
   }
 
   /** Listens on a free port of 127.0.0.1, or on the path of a Unix socket. Resolves with the port; 0: a path. */
@@ -54,6 +59,8 @@ export class Wire {
   #accept(node: Socket): void {
     const broker = connect(this.#target);
     broker.setNoDelay(true);
+    const heard: { toBroker: Buffer[]; toNode: Buffer[] } = { toBroker: [], toNode: [] };
+    this.#heard.push(heard);
     const join = (from: Socket, to: Socket, kept: () => Buffer[], lagMs: number): void => {
       this.#sockets.add(from);
       from.on("error", () => {}); // `close` follows
@@ -68,7 +75,7 @@ export class Wire {
         else setTimeout(() => to.end(), lagMs);
       });
     };
-    join(node, broker, () => this.#toBroker, this.#lagMs);
-    join(broker, node, () => this.#toNode, 0);
+    join(node, broker, () => heard.toBroker, this.#lagMs);
+    join(broker, node, () => heard.toNode, 0);
   }
 }
