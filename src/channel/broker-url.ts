@@ -6,7 +6,8 @@ export type BrokerKind = "redis" | "nats";
 const KINDS: Readonly<Record<string, BrokerKind>> = { redis: "redis", rediss: "redis", nats: "nats", tls: "nats" };
 
 /** The URLs of {@link brokerOf}, in words. */
-export const BROKER_URLS = "redis://host:port, rediss://host:port (TLS), nats://host:port, tls://host:port (NATS over TLS)";
+export const BROKER_URLS =
+  "redis://user:password@host:port, rediss://… (the same over TLS), nats://…, tls://… (NATS over TLS); user and password percent-encoded";
 
 /** Any longer text was not meant as one. */
 const URL_LENGTH_MAX = 8_192;
@@ -34,10 +35,9 @@ function schemeOf(text: string): string | undefined {
 // Each of its hosts is there, and each port is a number.
 function isWhole(url: string): boolean {
   if (url.length > URL_LENGTH_MAX || /[\s\p{Cc}]/u.test(url)) return false;
-  const [, scheme = "", rest = ""] = /^([^:]*:\/\/)(.*)$/.exec(url) ?? [];
-  const afterUser = rest.slice(rest.lastIndexOf("@") + 1);
-  return afterUser.split(",").every((host) => {
-    const one = host.startsWith(scheme) ? host : scheme + host;
+  const scheme = url.slice(0, url.indexOf("://") + 3);
+  return url.split(",").every((part) => {
+    const one = part.startsWith(scheme) ? part : scheme + part;
     return URL.canParse(one) && new URL(one).hostname !== "";
   });
 }

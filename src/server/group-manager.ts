@@ -117,8 +117,6 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
-  /** How other processes call this one: 128 random bits, new with each manager. */
-  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;

@@ -27,7 +27,7 @@ export class ChannelWatch {
     this.#given = typeof channel === "string" ? ` ${maskUrl(channel)}` : "";
     groups.on("degraded", ({ reason }) => {
       if (this.#isStarting && isForGood(reason)) return this.#down.reject(this.#refusal(reason));
-      logger.warn({ err: reason }, `the channel${this.#given} is down: ${reason.message}`);
+      logger.warn({ code: codeOf(reason) }, `the channel${this.#given} is down: ${reason.message}`);
       this.#down.resolve();
     });
     groups.on("restored", ({ downMs }) => logger.warn({ downMs: Math.round(downMs) }, `the channel${this.#given} is back`));
@@ -64,4 +64,9 @@ export class ChannelWatch {
 
 function isForGood(reason: Error): boolean {
   return reason instanceof GroupcastError && !reason.retry;
+}
+
+// Not the error itself: where in our code an outage was noticed is of no use to anybody, and what lies beneath may hold a secret.
+function codeOf(reason: Error): string | undefined {
+  return reason instanceof GroupcastError ? reason.code : undefined;
 }
