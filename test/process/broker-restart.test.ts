@@ -10,7 +10,7 @@ const FLOWS_WITHIN_MS = 2_000;
 /** Messages of each publisher: one each so often, ms. */
 const EVERY_MS = 5;
 
-describe.each(await buses("a broker is killed under load", ["Redis"]))("over $kind", ({ missing, start }) => {
+describe.each(await buses("a broker is killed under load", ["Redis", "NATS"]))("over $kind", ({ missing, start }) => {
   let bus: Bus;
   let nodes: Node[];
   let load: Load;
@@ -71,7 +71,7 @@ describe.each(await buses("a broker is killed under load", ["Redis"]))("over $ki
   });
 });
 
-describe.each(await buses("a broker is killed under `groupcast start`", ["Redis"]))(
+describe.each(await buses("a broker is killed under `groupcast start`", ["Redis", "NATS"]))(
   "two servers of two workers over $kind",
   ({ missing, start }) => {
     it.skipIf(missing)("keep their workers, answer every publish, and come back by themselves", { timeout: 120_000 }, async () => {
