@@ -12,6 +12,7 @@ import { type Connection } from "../groups/connection.ts";
 import { ConnectionGroup, type Published } from "../groups/group.ts";
 import { type Action, Memberships, type MembershipsHost, type Refused, type Verdict } from "../groups/memberships.ts";
 import { type SendOptions, toMessage } from "../groups/message.ts";
+import type { MembersPage, NamesPage, PageOptions, UsersPage } from "../groups/pages.ts";
 import type { PoolHost, PoolRoad } from "../groups/pool.ts";
 import type { ReachOutcome } from "../groups/reach.ts";
 import { Post } from "../presence/post.ts";
@@ -26,6 +27,8 @@ import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "
 import { ConnectionsHere } from "./connections-here.ts";
 import { deliver, type Receiver } from "./deliver.ts";
 import { type DisconnectArguments, type DisconnectReport, readDisconnect } from "./disconnect.ts";
+import { Directory } from "./directory.ts";
+import { Here } from "./here.ts";
 import { Reach } from "./reach.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
@@ -65,6 +68,11 @@ export interface GroupManagerOptions {
    */
   readonly authorize?: ((connection: Connection, name: string, action: Action) => Verdict | Promise<Verdict>) | undefined;
   readonly implementation?: GroupImplementation | undefined;
+  /**
+   * When this process begins to keep an index of all connections in all processes, for `count`, `members` and their like: when it is first
+   * `"asked"` (default), or `"always"`, from the start, so that the first answer need not wait. About 0.3 KB for each connection elsewhere.
+   */
+  readonly presence?: "asked" | "always" | undefined;
   /** The most groups of one connection; default 128. */
   readonly groupsPerConnection?: number | undefined;
   /**
@@ -85,6 +93,12 @@ export interface PublishOptions extends SendOptions {
   readonly namespace?: string | undefined;
   /** Names the message, so that publishing it again within 120 s does not send it twice. Needs history. */
   readonly key?: string | undefined;
+}
+
+/** Options of the questions that {@link GroupManager} answers by pages. */
+export interface GroupPageOptions extends PageOptions {
+  /** Default `"default"`. */
+  readonly namespace?: string | undefined;
 }
 
 /** Options of {@link GroupManager.addTo} and {@link GroupManager.removeFrom}. */
@@ -110,12 +124,14 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   readonly #turn: Turn;
   readonly #logger: Logger;
   readonly #post: Post;
-  readonly #presence: Presence;
-  readonly #here = new ConnectionsHere();
+  readonly #presence: Presence<Connection>;
+  readonly #pools = new ConnectionsHere();
   readonly #closing: CloseEverywhere;
   readonly #reach: Reach;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
+  readonly #here: Here;
+  readonly #directory: Directory;
   /** @internal */
   readonly poolRoad: PoolRoad;
 
@@ -137,7 +153,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     const node = (this.node = random.id());
     const failed = (error: Error): void => void this.emit("error", error);
     const post = (this.#post = new Post({ channel, clock, node, failed }));
-    const presence = (this.#presence = new Presence({ channel, clock, random, node, failed }));
+    const presence = (this.#presence = new Presence({ channel, post, clock, random, failed }));
     this.#closing = new CloseEverywhere({
       channel,
       clock,
@@ -148,16 +164,20 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         close: (request) => closeMembers(this.get(request.name, request.namespace), request),
       },
     });
-    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
+    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#pools.find(namespace, id) });
     this.#memberships = new Memberships(this.#host(options, clock));
+    this.#here = new Here(node, this.#memberships, presence.present);
+    this.#directory = new Directory(presence, channel, this.#here);
     this.poolRoad = this.#poolRoad(clock);
     let downAt: number | undefined;
     const watcher: ChannelWatcher = {
       up: () => {
+        this.#presence.up();
         if (downAt !== undefined) this.emit("restored", { downMs: clock.now() - downAt });
         downAt = undefined;
       },
       down: (reason) => {
+        this.#presence.down();
         downAt ??= clock.now();
         const isHeard = this.emit("degraded", { reason });
         // An outage passes; what is set up wrong does not, so somebody has to be told.
@@ -167,6 +187,8 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     };
     channel.start(watcher, this.#turn);
     post.start();
+    this.#presence.start();
+    if (options.presence === "always") void this.#presence.load();
   }
 
   /** Groups in this process, over all namespaces. */
@@ -182,11 +204,6 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   /** @internal Undefined: the channel works. Else resolves when it does. */
   get $up(): Promise<void> | undefined {
     return this.#channel.up;
-  }
-
-  /** @internal Somebody knows for certain that the process of this node is dead. */
-  $bury(node: string): void {
-    this.#presence.bury(node);
   }
 
   /** The group, if it has a member in this process. */
@@ -246,9 +263,41 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return this.#memberships.mayPublish(connection, name);
   }
 
-  /** Members of a group in all processes. Rejects with `unavailable` or `bad_group`. */
+  /**
+   * Connections that are members of a group, in all processes. Answered from an index that this process keeps from its first question on; see
+   * `presence`. It shows what joined or left within 1 s, and the members of a process that died at once if its machine lives on, else
+   * within 10 s. Questions for pages have the same index.
+   *
+   * Rejects with `unavailable`: the channel is down; `bad_group`.
+   */
   count(name: string, namespace: string = DEFAULTS.namespace): Promise<number> {
-    return quiet(this.#count(name, namespace));
+    return quiet(this.#directory.count(namespace, name).then(({ members }) => members));
+  }
+
+  /** @internal {@link count}, and whether a part of it is missing. */
+  countMembers(name: string, namespace: string): Promise<{ readonly members: number; readonly partial?: true }> {
+    return quiet(this.#directory.count(namespace, name));
+  }
+
+  /**
+   * The members of a group in all processes, a page at a time. The order has no meaning. Rejects as {@link count}, and with `bad_option`: no
+   * such limit, or no cursor of an earlier page.
+   */
+  members(name: string, options: GroupPageOptions = {}): Promise<MembersPage> {
+    return quiet(this.#directory.members(options.namespace ?? DEFAULTS.namespace, name, options));
+  }
+
+  /** The groups of a namespace that have a member in any process, ordered by name (UTF-16), a page at a time. Rejects as {@link members}. */
+  names(options: GroupPageOptions = {}): Promise<NamesPage> {
+    return quiet(this.#directory.names(options.namespace ?? DEFAULTS.namespace, options));
+  }
+
+  /**
+   * The users (`connection.user`) among the members of a group in all processes, ordered by name (UTF-16), a page at a time; members without
+   * one are left out. Rejects as {@link members}.
+   */
+  users(name: string, options: GroupPageOptions = {}): Promise<UsersPage> {
+    return quiet(this.#directory.users(options.namespace ?? DEFAULTS.namespace, name, options));
   }
 
   /**
@@ -290,7 +339,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * @throws GroupcastError `bad_option`: it is in groups of another manager.
    */
   adopt(connection: Connection): void {
-    connection.$belongTo(this.#memberships);
+    this.#memberships.adopt(connection);
+  }
+
+  /** @internal The process of that node is dead, and the caller knows: its members are gone at once, in every process. */
+  $bury(node: string): void {
+    this.#presence.bury(node);
   }
 
   /**
@@ -307,8 +361,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
 
   /** Leaves the channel for good; connections stay open, and groups stay as they are. Publishing rejects with `closed`. */
   stop(): Promise<void> {
-    this.#post.stop();
-    return quiet(this.#channel.stop());
+    return quiet(this.#stop());
   }
 
   protected override unheard(error: Error): void {
@@ -338,9 +391,10 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     }
   }
 
-  async #count(name: string, namespace: string): Promise<number> {
-    checkName(name);
-    return this.#channel.count(encodeTopic({ kind: "group", namespace: checkName(namespace, "namespace"), name }));
+  async #stop(): Promise<void> {
+    await this.#presence.stop();
+    this.#post.stop();
+    await this.#channel.stop();
   }
 
   #host(options: GroupManagerOptions, clock: Clock): MembershipsHost {
@@ -371,7 +425,26 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         this.#hearings.get(group)?.stop();
         this.#hearings.delete(group);
       },
-      counted: (group) => this.#channel.report(topicOf(group), group.size),
+      came: (connection) => {
+        this.#presence.came(connection);
+        this.#here.came(connection);
+      },
+      went: (connection) => {
+        this.#presence.went(connection);
+        this.#here.went(connection);
+      },
+      renamed: (connection, previous) => {
+        this.#presence.renamed(connection);
+        this.#here.renamed(connection, previous);
+      },
+      joined: (group, connection) => {
+        this.#presence.joined(connection, group.name);
+        this.#here.joined(group, connection);
+      },
+      left: (group, connection) => {
+        this.#presence.left(connection, group.name);
+        this.#here.left(group, connection);
+      },
       publish: (group, message) => this.#send(topicOf(group), message),
       catchUp: (group) => {
         if (this.#channel.isGathering) this.#channel.flush(topicOf(group));
@@ -379,8 +452,14 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       closeAll: async ({ namespace, name }, goodbye) => {
         await this.#closing.ask({ namespace, name, goodbye, except: [] });
       },
-      created: (group) => void this.emit("created", group),
-      destroyed: (group) => void this.emit("destroyed", group),
+      created: (group) => {
+        this.#here.created(group);
+        this.emit("created", group);
+      },
+      destroyed: (group) => {
+        this.#here.destroyed(group);
+        this.emit("destroyed", group);
+      },
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
       failed: (error) => void this.emit("error", error),
     };
@@ -390,6 +469,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return {
       clock,
       turn: this.#turn,
+      directory: this.#directory,
       broadcast: async (namespace, message) => {
         await this.#channel.publish(encodeTopic({ kind: "namespace", namespace }), message);
       },
@@ -398,7 +478,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       hear: (namespace, fanout, find) => {
         const hearing = this.#channel.hear(encodeTopic({ kind: "namespace", namespace }), (record) => deliver(record, fanout, () => {}));
-        const forget = this.#here.add(namespace, find);
+        const forget = this.#pools.add(namespace, find);
         return () => {
           hearing.stop();
           forget();
