@@ -9,36 +9,39 @@ const LANES = 40;
 /** A message that has not come by then is missed. */
 const PATIENCE_MS = 5_000;
 
-describe.each(await buses("a join is a barrier", ["memory", "hub"]))("over $kind", ({ missing, start }) => {
-  let bus: Bus;
-  let nodes: Node[];
+describe.each(await buses("a join is a barrier", ["memory", "hub", "Redis", "Redis Cluster", "NATS"]))(
+  "over $kind",
+  ({ missing, start }) => {
+    let bus: Bus;
+    let nodes: Node[];
 
-  beforeAll(async () => {
-    if (missing) return;
-    bus = await start();
-    // What one of them says to the broker takes its time: a join that does not wait for the broker's word is overtaken.
-    nodes = [await bus.node({ lagMs: 3 }), await bus.node()];
-  });
-  afterAll(() => bus?.stop());
+    beforeAll(async () => {
+      if (missing) return;
+      bus = await start();
+      // What one of them says to the broker takes its time: a join that does not wait for the broker's word is overtaken.
+      nodes = [await bus.node({ lagMs: 3 }), await bus.node()];
+    });
+    afterAll(() => bus?.stop());
 
-  it.skipIf(missing)(`a join on one node and then a publish on the other, ${ROUNDS} times: none is missed`, async () => {
-    let next = 0;
-    const missed: number[] = [];
-    await Promise.all(
-      Array.from({ length: LANES }, async () => {
-        const clients = await Promise.all(nodes.map((node) => node.open()));
-        while (next < ROUNDS && missed.length < LANES) {
-          const round = next++;
-          const [joiner, publisher] = round % 4 === 3 ? clients.toReversed() : clients;
-          if (!(await meet(joiner as Client, publisher as Client, round))) missed.push(round);
-        }
-        await Promise.all(clients.map((client) => client.close()));
-      }),
-    );
-    expect(missed).toEqual([]);
-    expect(next).toBe(ROUNDS);
-  });
-});
+    it.skipIf(missing)(`a join on one node and then a publish on the other, ${ROUNDS} times: none is missed`, async () => {
+      let next = 0;
+      const missed: number[] = [];
+      await Promise.all(
+        Array.from({ length: LANES }, async () => {
+          const clients = await Promise.all(nodes.map((node) => node.open()));
+          while (next < ROUNDS && missed.length < LANES) {
+            const round = next++;
+            const [joiner, publisher] = round % 4 === 3 ? clients.toReversed() : clients;
+            if (!(await meet(joiner as Client, publisher as Client, round))) missed.push(round);
+          }
+          await Promise.all(clients.map((client) => client.close()));
+        }),
+      );
+      expect(missed).toEqual([]);
+      expect(next).toBe(ROUNDS);
+    });
+  },
+);
 
 /** False: the message did not come. */
 async function meet(joiner: Client, publisher: Client, round: number): Promise<boolean> {

@@ -10,7 +10,7 @@ const MEMBERS = 2;
 const AHEAD = 2_000;
 const BURST = 100;
 
-describe.each(await buses("one order", ["memory", "hub"]))("over $kind", ({ missing, start }) => {
+describe.each(await buses("one order", ["memory", "hub", "Redis", "Redis Cluster", "NATS"]))("over $kind", ({ missing, start }) => {
   let bus: Bus;
   let nodes: Node[];
 

@@ -6,7 +6,7 @@ import { until } from "./workers-harness.ts";
 
 const MESSAGES = 1_000;
 
-describe.each(await buses("messages for members only", ["hub"]))("over $kind", ({ missing, start }) => {
+describe.each(await buses("messages for members only", ["hub", "Redis", "Valkey", "NATS"]))("over $kind", ({ missing, start }) => {
   let bus: Bus;
   let nodes: Node[];
   let speaker: Client;

@@ -187,7 +187,7 @@ function overNats(broker: NatsServer): Bus {
       const { connections } = (await (await fetch(`${broker.monitorUrl}/connz?subs=1`)).json()) as {
         connections: { subscriptions_list?: string[] }[];
       };
-      const name = encodeBrokerName("groupcast", topicOf(group));
+      const name = `gcl.${encodeBrokerName("groupcast", topicOf(group))}`;
       return connections.filter(({ subscriptions_list = [] }) => subscriptions_list.includes(name)).length;
     },
   });

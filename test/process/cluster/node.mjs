@@ -28,3 +28,4 @@ async function makeChannel({ kind, at }) {
     }
   }
 }
+server.groups.on("degraded", ({ reason }) => console.error(`the channel is down: ${reason.message}`));
