@@ -101,7 +101,6 @@ describe("a message to one connection", () => {
     const others = [b.connect("d"), a.connect("e"), b.connect("c", "other")];
     const bytes = new Uint8Array([0, 255, 1]);
     const sent = ["text", "", "\uFEFFgrüße 👋", bytes, new Uint8Array(0)].map((data) => a.reach.send("default", "c", data));
-    bytes.fill(7); // it is the caller's again
     expect(await Promise.all(sent)).toEqual(["done", "done", "done", "done", "done"]);
     expect(texts(c.socket.sent)).toEqual(["text", "", "\uFEFFgrüße 👋", "bytes 00ff01", "bytes "]);
     expect(others.flatMap(({ socket }) => socket.sent)).toEqual([]);
@@ -132,6 +131,9 @@ describe("a message to one connection", () => {
     const send = (from: number, to: number): void => {
       for (let n = from; n < to; n++) sent.push(a.reach.send("default", "c", String(n)));
     };
+    const bytes = new TextEncoder().encode("-");
+    sent.push(a.reach.send("default", "c", bytes));
+    bytes.fill(0); // it is the caller's again
     send(0, 300);
     await pass();
     expect(c.socket.sent).toEqual([]);
@@ -143,7 +145,7 @@ describe("a message to one connection", () => {
     await pass();
     send(800, 1_000);
     expect(new Set(await Promise.all(sent))).toEqual(new Set(["done"]));
-    expect(texts(c.socket.sent)).toEqual(Array.from({ length: 1_000 }, (_, n) => String(n)));
+    expect(texts(c.socket.sent)).toEqual(["bytes 2d", ...Array.from({ length: 1_000 }, (_, n) => String(n))]);
   });
 
   it("has every outcome that it may have", async () => {
