@@ -150,7 +150,7 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
 
   /** This process, what it believes of the others, and how they answer. */
   async function world(with_: {
-    here?: number;
+    here?: Promise<number>;
     nodes?: string[];
     isWhole?: boolean;
     loaded?: Promise<void>;
