@@ -264,7 +264,8 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
     gone("somebody else");
     expect(await stateOf(asked)).toBe("pending");
     gone("c");
-    expect(await asked).toEqual({ outcome: "done", closed: 2 });
+    expect(await asked).toEqual({ outcome: "unknown_outcome", closed: 2 });
+    expect(clock.timers).toBe(0);
   });
 
   it("is not deceived by answers that are none", async () => {

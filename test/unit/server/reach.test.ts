@@ -29,6 +29,8 @@ class Node {
   readonly groups: GroupManager;
   readonly errors: Error[] = [];
   readonly connections = new Map<string, Connection>();
+  /** Tells that a node is gone. */
+  gone: (node: string) => void = () => {};
   readonly #belief: Belief;
 
   constructor(name: string, belief: Belief, make: (clock: FakeClock) => Channel, options: GroupManagerOptions = {}) {
@@ -54,7 +56,12 @@ class Node {
       occupiedGroups: () => [],
     };
     const find = (namespace: string, id: string): Connection | undefined => this.connections.get(`${namespace}/${id}`);
-    this.reach = new Reach({ clock, post: this.post, presence: { index, load: () => belief.loading }, find });
+    const onNodeGone = (listener: (node: string) => void): (() => void) => {
+      this.gone = listener;
+      return () => {};
+    };
+    const presence = { index, load: () => belief.loading, onNodeGone };
+    this.reach = new Reach({ clock, post: this.post, presence, find });
     this.post.start();
   }
 
@@ -209,6 +216,19 @@ describe.each(ASKS)("a request to another process: %s", (_, ask) => {
     expect(a.clock.timers).toBe(0);
     await pass(); // what it says afterwards harms nobody
     expect(a.errors).toEqual([]);
+  });
+
+  it("has an unknown outcome as soon as that process is gone", async () => {
+    const { a, b, pass } = stepWorld();
+    b.connect("c");
+    await pass();
+    const asked = ask(a.reach);
+    await a.clock.advanceAsync();
+    a.gone("somebody else");
+    expect(await stateOf(asked)).toBe("pending");
+    a.gone("b");
+    expect(await asked).toBe("unknown_outcome");
+    expect(a.clock.timers).toBe(0);
   });
 
   it("is unavailable when the channel is down for 5 s, and does not happen later", async () => {
