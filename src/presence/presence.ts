@@ -69,6 +69,7 @@ export class Presence<P extends Present = Present> {
       clock,
       random,
       node: post.node,
+      isLossy: !channel.isImmediate,
       isDead: (node, incarnation) => this.#tombs.holds(node, incarnation),
       want: (ask) => this.#publish(WORDS, { do: "want", ...this.#self, ...(ask !== undefined && { ask }) }),
       ask: (node, want) => void quiet(post.tell(node, WANT, { incarnation: this.#incarnation, ...want })),
