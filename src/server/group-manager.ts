@@ -26,9 +26,9 @@ import { channelOf } from "./channel-of.ts";
 import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "./close-everywhere.ts";
 import { ConnectionsHere } from "./connections-here.ts";
 import { deliver, type Receiver } from "./deliver.ts";
-import { type DisconnectArguments, type DisconnectReport, readDisconnect } from "./disconnect.ts";
 import { Directory } from "./directory.ts";
-import { Here } from "./here.ts";
+import { OwnNode } from "./own-node.ts";
+import { type DisconnectArguments, type DisconnectReport, readDisconnect } from "./disconnect.ts";
 import { Reach } from "./reach.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
@@ -95,17 +95,14 @@ export interface PublishOptions extends SendOptions {
   readonly key?: string | undefined;
 }
 
-/** Options of the questions that {@link GroupManager} answers by pages. */
-export interface GroupPageOptions extends PageOptions {
-  /** Default `"default"`. */
-  readonly namespace?: string | undefined;
-}
-
-/** Options of {@link GroupManager.addTo} and {@link GroupManager.removeFrom}. */
+/** Options of {@link GroupManager.addTo}, {@link GroupManager.removeFrom} and their like. */
 export interface InNamespace {
   /** Of the connection and the group; default `"default"`. */
   readonly namespace?: string | undefined;
 }
+
+/** Options of the questions that {@link GroupManager} answers by pages. */
+export interface GroupPageOptions extends PageOptions, InNamespace {}
 
 /**
  * All groups of this process, and the way to their members in the others.
@@ -117,18 +114,20 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
+  /** How other processes call this one: 128 random bits, new with each manager. */
+  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;
   readonly #logger: Logger;
   readonly #post: Post;
-  readonly #presence: Presence<Connection>;
-  readonly #pools = new ConnectionsHere();
+  readonly #here = new ConnectionsHere();
   readonly #closing: CloseEverywhere;
   readonly #reach: Reach;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
-  readonly #here: Here;
+  readonly #presence: Presence<Connection>;
+  readonly #ownNode: OwnNode;
   readonly #directory: Directory;
   /** @internal */
   readonly poolRoad: PoolRoad;
@@ -151,7 +150,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     const node = (this.node = random.id());
     const failed = (error: Error): void => void this.emit("error", error);
     const post = (this.#post = new Post({ channel, clock, node, failed }));
-    const presence = (this.#presence = new Presence({ channel, post, clock, random, failed }));
+    const presence = (this.#presence = new Presence<Connection>({ channel, post, clock, random, failed }));
     this.#closing = new CloseEverywhere({
       channel,
       clock,
@@ -162,10 +161,10 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         close: (request) => closeMembers(this.get(request.name, request.namespace), request),
       },
     });
-    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#pools.find(namespace, id) });
+    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
     this.#memberships = new Memberships(this.#host(options, clock));
-    this.#here = new Here(node, this.#memberships, presence.present);
-    this.#directory = new Directory(presence, channel, this.#here);
+    this.#ownNode = new OwnNode(node, this.#memberships, presence.present);
+    this.#directory = new Directory(presence, channel, this.#ownNode);
     this.poolRoad = this.#poolRoad(clock);
     let downAt: number | undefined;
     const watcher: ChannelWatcher = {
@@ -185,8 +184,8 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     };
     channel.start(watcher, this.#turn);
     post.start();
-    this.#presence.start();
-    if (options.presence === "always") void this.#presence.load();
+    presence.start();
+    if (options.presence === "always") void presence.load();
   }
 
   /** Groups in this process, over all namespaces. */
@@ -380,6 +379,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return NOWHERE;
   }
 
+  async #stop(): Promise<void> {
+    await this.#presence.stop();
+    this.#post.stop();
+    await this.#channel.stop();
+  }
+
   async #disconnect(request: CloseRequest): Promise<DisconnectReport> {
     try {
       return await this.#closing.ask(request);
@@ -387,12 +392,6 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       if (error instanceof GroupcastError && error.code === "unknown_outcome") return { outcome: "unknown_outcome", closed: 0 };
       throw error;
     }
-  }
-
-  async #stop(): Promise<void> {
-    await this.#presence.stop();
-    this.#post.stop();
-    await this.#channel.stop();
   }
 
   #host(options: GroupManagerOptions, clock: Clock): MembershipsHost {
@@ -425,23 +424,23 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       came: (connection) => {
         this.#presence.came(connection);
-        this.#here.came(connection);
+        this.#ownNode.came(connection);
       },
       went: (connection) => {
         this.#presence.went(connection);
-        this.#here.went(connection);
+        this.#ownNode.went(connection);
       },
       renamed: (connection, previous) => {
         this.#presence.renamed(connection);
-        this.#here.renamed(connection, previous);
+        this.#ownNode.renamed(connection, previous);
       },
       joined: (group, connection) => {
         this.#presence.joined(connection, group.name);
-        this.#here.joined(group, connection);
+        this.#ownNode.joined(group, connection);
       },
       left: (group, connection) => {
         this.#presence.left(connection, group.name);
-        this.#here.left(group, connection);
+        this.#ownNode.left(group, connection);
       },
       publish: (group, message) => this.#send(topicOf(group), message),
       catchUp: (group) => {
@@ -451,11 +450,11 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         await this.#closing.ask({ namespace, name, goodbye, except: [] });
       },
       created: (group) => {
-        this.#here.created(group);
+        this.#ownNode.created(group);
         this.emit("created", group);
       },
       destroyed: (group) => {
-        this.#here.destroyed(group);
+        this.#ownNode.destroyed(group);
         this.emit("destroyed", group);
       },
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
@@ -476,7 +475,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       hear: (namespace, fanout, find) => {
         const hearing = this.#channel.hear(encodeTopic({ kind: "namespace", namespace }), (record) => deliver(record, fanout, () => {}));
-        const forget = this.#pools.add(namespace, find);
+        const forget = this.#here.add(namespace, find);
         return () => {
           hearing.stop();
           forget();
