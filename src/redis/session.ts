@@ -236,9 +236,11 @@ function readFacts(reply: unknown): ReadonlyMap<unknown, unknown> {
 
 function checkServer(facts: ReadonlyMap<unknown, unknown>, seeds: number): void {
   const version = String(facts.get("version"));
-  if (Number.parseInt(version, 10) < REDIS_MIN) throw new GroupcastError("bad_option", `Redis ${REDIS_MIN} or Valkey is needed, this is Redis ${version}`);
+  if (Number.parseInt(version, 10) < REDIS_MIN)
+    throw new GroupcastError("bad_option", `Redis ${REDIS_MIN} or Valkey is needed, this is Redis ${version}`);
   if (facts.get("mode") === "sentinel") throw new GroupcastError("bad_option", "this is a Redis Sentinel, not the server that it watches");
-  if (seeds > 1 && facts.get("mode") !== "cluster") throw new GroupcastError("bad_option", "several Redis servers were named, and this one is in no cluster");
+  if (seeds > 1 && facts.get("mode") !== "cluster")
+    throw new GroupcastError("bad_option", "several Redis servers were named, and this one is in no cluster");
 }
 
 function shownRanges({ ranges }: Shard): string {
