@@ -28,11 +28,6 @@ export function isMoved(error: unknown): boolean {
   return error instanceof Error && MOVED.test(error.message);
 }
 
-/** A URL as it may be shown. */
-export function masked(url: string): string {
-  return url.replaceAll(/\/\/[^/]*@/g, `//${MASK}@`);
-}
-
 // Only as a whole word: a user called "r" must not blot out every r.
 function wordOf(secret: string): RegExp {
   const literal = secret.replaceAll(/[\\^$.*+?()[\]{}|]/g, String.raw`\$&`);

@@ -1,6 +1,6 @@
 // Reads where servers are, and who we are there, from one text. Must not connect.
 import { GroupcastError } from "../base/errors.ts";
-import { masked } from "./reasons.ts";
+import { maskUrl } from "../channel/broker-url.ts";
 import type { Address } from "./wire.ts";
 
 const PORT = 6379;
@@ -64,5 +64,5 @@ function isOther(part: string, main: string): boolean {
 }
 
 function wrong(url: string, why: string): GroupcastError {
-  return new GroupcastError("bad_option", `${masked(url)} is no URL of a Redis: ${why}`);
+  return new GroupcastError("bad_option", `${maskUrl(url)} is no URL of a Redis: ${why}`);
 }

@@ -64,6 +64,15 @@ async function member(server: Program, group: string): Promise<Client> {
   return client;
 }
 
+/** Half the time after which the others find out by themselves that a process is dead. */
+const COUNTED_WITHIN_MS = 5_000;
+
+async function untilCounted(client: Client, members: number): Promise<void> {
+  const since = performance.now();
+  await until(`${members} members`, async () => (await client.ask({ cmd: "count_group", group_id: "g" }))["members"] === members);
+  expect(performance.now() - since).toBeLessThan(COUNTED_WITHIN_MS);
+}
+
 const readiness = async (server: Program): Promise<string> => {
   const answer = await fetch(`http://127.0.0.1:${server.port}/readyz`);
   return `${answer.status} ${(await answer.text()).trim()}`;
@@ -98,6 +107,23 @@ describe.each(KINDS)("start over $name", ({ missing, start: startBroker, install
       await stranger.ask({ cmd: "send_to_group", group_id: "g", message: "alone" });
       await stranger.until((message) => message === "alone");
       expect(stranger.got.filter((message) => String(message).startsWith("hi "))).toEqual([]);
+    });
+
+    it("counts the members of a killed worker no more at once: also when it was the only one of its server", async () => {
+      const [pair, single] = await Promise.all([
+        start("--workers", "2", "--channel", broker.url, "--prefix", "counted").started(),
+        start("--workers", "1", "--channel", broker.url, "--prefix", "counted").started(),
+      ]);
+      // Connections are dealt out to the two in turn.
+      const members = await Promise.all([pair, pair, single].map((server) => member(server, "g")));
+      const pids = [await pair.workerOf(members[0]!), await pair.workerOf(members[1]!), await single.workerOf(members[2]!)];
+      expect(new Set(pids).size).toBe(3);
+      await untilCounted(members[1]!, 3);
+      process.kill(pids[0]!, "SIGKILL");
+      await untilCounted(members[1]!, 2);
+      await untilCounted(members[2]!, 2);
+      process.kill(pids[2]!, "SIGKILL");
+      await untilCounted(members[1]!, 1);
     });
 
     it("makes one cluster of two programs of Worker.runAll, whose table shows the broker", async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Channel } from "../../../src/channel/channel.ts";
 import { GroupcastError, GroupManager, memoryChannel } from "../../../src/index.ts";
+import { redisChannel } from "../../../src/redis/index.ts";
 import { channelOf } from "../../../src/server/channel-of.ts";
 import { codeOf, NoteLogger, StepAdapter } from "../fakes.ts";
 
@@ -47,6 +48,23 @@ describe("channelOf", () => {
     expect(messageOf("redis://h", prefix as string)).toBe("a prefix has 1 to 200 bytes");
     expect(messageOf("memory", prefix as string)).toBe("a prefix has 1 to 200 bytes");
   });
+});
+
+describe("a channel made by hand", () => {
+  it.each(["redis://u:sec/ret@h", "redis://u:sec?ret@h", "redis://u:secret@h?sec=ret", "redis://:secret"])(
+    "repeats no password of %s",
+    (url) => {
+      const thrown = ((): unknown => {
+        try {
+          return redisChannel(url);
+        } catch (error) {
+          return error;
+        }
+      })();
+      expect(thrown).toMatchObject({ code: "bad_option" });
+      expect(String(thrown)).not.toMatch(/sec|ret/);
+    },
+  );
 });
 
 describe("a manager whose channel is down for good", () => {
