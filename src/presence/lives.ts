@@ -5,8 +5,9 @@ import { asError, GroupcastError } from "../base/errors.ts";
 import { quiet } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
 import type { Receipt } from "../channel/adapter.ts";
-import type { Channel, Hearing } from "../channel/channel.ts";
+import type { Hearer, Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
+import type { Message } from "../wire/record.ts";
 import { sendState } from "./life-answer.ts";
 import { LifeKeeper } from "./life-keeper.ts";
 import { Newcomer } from "./life-newcomer.ts";
@@ -33,7 +34,7 @@ export interface GroupLife {
 }
 
 export interface LivesOptions {
-  readonly channel: Pick<Channel, "hear" | "publish" | "isUp">;
+  readonly channel: OrderedChannel;
   readonly post: Pick<Post, "node" | "ready" | "hear" | "tell">;
   readonly presence: PresenceOfOthers;
   readonly clock: Clock;
@@ -41,6 +42,13 @@ export interface LivesOptions {
   /** A group is without members for so long before it is vacated. Of several processes' the leader's counts. */
   readonly vacatedAfterMs: number;
   readonly host: LivesHost;
+}
+
+/** What is asked of a `Channel`. */
+export interface OrderedChannel {
+  readonly isUp: boolean;
+  hear(topic: string, hearer: Hearer): Hearing;
+  publish(topic: string, message: Message): Promise<Receipt>;
 }
 
 /** What is asked of `Presence`. */
@@ -138,17 +146,17 @@ export class Lives {
     this.#keeper?.changed(keyOf({ namespace, name }));
   }
 
-  /** Takes part no longer. Resolves when that was said; the channel is stopped after that. Never rejects. */
-  async stop(): Promise<void> {
-    if (this.#isStopped) return;
+  /** Takes part no longer. Undefined: nobody need know; else resolves when it was said, and never rejects. The channel is stopped after that. */
+  stop(): Promise<void> | undefined {
     const nonce = this.#following?.nonce ?? this.#newcomer?.nonce;
     this.#isStopped = true;
     this.#isHearing = false;
     this.#lose();
-    for (const undo of this.#undos) undo();
+    for (const undo of this.#undos.splice(0)) undo();
     this.#hearing?.stop();
-    // Where it cannot be said, the others find out.
-    if (nonce !== undefined && this.#options.channel.isUp) await this.#say({ say: "gone", nonce }).catch(() => {});
+    // Where it cannot be said now, the others find out.
+    if (nonce === undefined || !this.#options.channel.isUp) return undefined;
+    return this.#say({ say: "gone", nonce }).then(ignore, ignore);
   }
 
   async #begin(hearing: Hearing): Promise<void> {
@@ -347,3 +355,5 @@ export class Lives {
     this.#missed = missed;
   }
 }
+
+const ignore = (): void => {};

@@ -106,6 +106,8 @@ export class FakeProcess {
   wasAway = false;
   hearer: ((record: MessageRecord) => void) | undefined;
   hears = false;
+  /** So many publishes are refused, though the link is up. */
+  refuses = 0;
   readonly #world: World;
   readonly #heard = deferred();
   #link = 0;
@@ -313,7 +315,10 @@ export class FakeProcess {
         });
       });
     };
-    if (this.isUp) go();
+    if (this.refuses > 0) {
+      this.refuses--;
+      receipt.reject(new GroupcastError("unavailable"));
+    } else if (this.isUp) go();
     else this.#hold(go, receipt);
     return receipt.promise;
   }
