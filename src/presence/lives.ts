@@ -10,6 +10,7 @@ import { encodeTopic } from "../channel/topics.ts";
 import type { Message } from "../wire/record.ts";
 import { sendState } from "./life-answer.ts";
 import { LifeKeeper } from "./life-keeper.ts";
+import { LifeRoll, LOOK_EVERY_MS } from "./life-roll.ts";
 import { Newcomer } from "./life-newcomer.ts";
 import { type Change, type GroupKey, groupOf, keyOf, LifeState, Witnessed } from "./life-state.ts";
 import { type Answer, lifeId, LIVES_VERB, readAnswer, readStatements, type Statement, writeStatement } from "./life-words.ts";
@@ -18,13 +19,6 @@ import type { Post } from "./post.ts";
 
 /** Answers that are on their way at a time. */
 const ANSWERING_MAX = 4;
-/** How often everybody looks whether all who take part are alive. */
-export const LOOK_EVERY_MS = 5_000;
-/** Who is missed so often is said to be gone: longer than {@link Index} takes to hear of somebody who has just come. */
-export const MISSED_MAX = 3;
-/** Who is not the first in the list waits so long, and by chance up to as long again, before it says that somebody is gone. */
-export const GONE_AFTER_MS = 1_000;
-
 /** One life of a group. */
 export interface GroupLife {
   readonly name: string;
@@ -87,6 +81,7 @@ export class Lives {
   readonly #options: LivesOptions;
   readonly #topic = encodeTopic({ kind: "lives" });
   readonly #witnessed = new Witnessed();
+  readonly #roll: LifeRoll;
   #hearing: Hearing | undefined;
   #isHearing = false;
   #isStopped = false;
@@ -103,11 +98,17 @@ export class Lives {
   // The number of the last life that was said by this process or heard.
   #number = 0;
   #answering = 0;
-  /** How often each that takes part was not alive when looked for. */
-  #missed = new Map<string, number>();
 
   constructor(options: LivesOptions) {
     this.#options = options;
+    const { clock, random, post, presence } = options;
+    this.#roll = new LifeRoll({
+      clock,
+      random,
+      all: () => this.#following && { participants: this.#following.state.participants, nonce: this.#following.nonce },
+      alive: () => (presence.index.isWhole ? new Set(presence.index.nodes()).add(post.node) : undefined),
+      sayGone: (nonce) => void this.#say({ say: "gone", nonce }),
+    });
   }
 
   /** Takes part from now on; what has a life already is told soon. The channel is started. */
@@ -120,8 +121,8 @@ export class Lives {
     });
     this.#undos = [
       presence.onChanged((namespace, name) => this.changed(namespace, name)),
-      presence.onNodeGone((node) => this.#bury(node)),
-      clock.every(LOOK_EVERY_MS, () => this.#lookAround()),
+      presence.onNodeGone((node) => this.#roll.bury(node)),
+      clock.every(LOOK_EVERY_MS, () => this.#roll.look()),
     ];
     void presence.load(); // never rejects, and what it brings is told by `onChanged`
     const hearing = channel.hear(this.#topic, (record) => {
@@ -319,40 +320,6 @@ export class Lives {
 
   #emit({ event, key, life }: Change): void {
     if (!this.#isStopped) this.#options.host[event](Object.freeze({ ...groupOf(key), life }));
-  }
-
-  /** A node has died or stopped. */
-  #bury(node: string): void {
-    if (this.#following === undefined) return;
-    for (const [nonce, its] of this.#following.state.participants) if (its === node) this.#sayGone(nonce);
-  }
-
-  /** The first of the others says it; they say it if it does not. */
-  #sayGone(nonce: string): void {
-    const following = this.#following;
-    if (following === undefined) return;
-    const { clock, random } = this.#options;
-    const first = [...following.state.participants.keys()].find((other) => other !== nonce);
-    const say = (): void => {
-      if (this.#following === following && following.state.participants.has(nonce)) void this.#say({ say: "gone", nonce });
-    };
-    if (first === following.nonce) say();
-    else clock.after(GONE_AFTER_MS * (1 + random.unit()), say);
-  }
-
-  /** Whoever was never heard of, or has died unseen, must not be waited for. */
-  #lookAround(): void {
-    const { post, presence } = this.#options;
-    const missed = new Map<string, number>();
-    if (this.#following !== undefined && presence.index.isWhole) {
-      const alive = new Set(presence.index.nodes()).add(post.node);
-      for (const [nonce, node] of this.#following.state.participants) {
-        if (alive.has(node)) continue;
-        missed.set(nonce, (this.#missed.get(nonce) ?? 0) + 1);
-        if ((missed.get(nonce) ?? 0) >= MISSED_MAX) this.#sayGone(nonce);
-      }
-    }
-    this.#missed = missed;
   }
 }
 

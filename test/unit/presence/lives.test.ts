@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { LATER_MAX } from "../../../src/presence/life-newcomer.ts";
 import { lifeId, type Statement, writeStatement } from "../../../src/presence/life-words.ts";
-import { LOOK_EVERY_MS, MISSED_MAX } from "../../../src/presence/lives.ts";
+import { LOOK_EVERY_MS, MISSED_MAX } from "../../../src/presence/life-roll.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
 import { type FakeProcess, LINGER_MS, World, type WorldOptions } from "./lives-world.ts";
 
@@ -192,16 +192,18 @@ describe("a process that comes later", () => {
   });
 
   it("asks again if the one that answers dies in the midst of it", async () => {
-    const { world, all } = await cluster(3);
-    for (let number = 0; number < 2_000; number++) at(all, 1).join(`group ${number}`);
+    const { world, all } = await cluster(3, { delayMs: 50 });
+    for (let number = 0; number < 1_000; number++) at(all, 1).join(`group ${number}`);
     await world.pass(6_000);
     const late = world.spawn();
-    await world.pass(30); // 10 parts take at least 10 times a way there and back
-    expect(late.told).toEqual([]);
-    at(all, 0).crash(200);
+    let parts = 0;
+    late.onPost = () => {
+      if (++parts === 2) at(all, 0).crash(200);
+    };
     await world.pass(4_000);
-    expect(late.told).toHaveLength(2_000);
-    expect(late.told.map(({ life }) => life).toSorted()).toEqual(lives(at(all, 2)).toSorted());
+    expect(parts).toBeGreaterThan(5); // of 5 parts the first ones came twice
+    expect(late.told).toHaveLength(1_000);
+    expect(lives(late).toSorted()).toEqual(lives(at(all, 2)).toSorted());
   });
 
   it("asks the next ones if the leader does not answer, and begins nothing of its own", async () => {
@@ -313,6 +315,17 @@ describe("the leader", () => {
     for (const process of all) expect(events(process).at(-1)).toBe("occupied b");
   });
 
+  it("is a process again that was buried before, when nobody else is left", async () => {
+    const { world, all } = await cluster(2);
+    at(all, 0).stop(20_000);
+    await world.pass(30_000);
+    at(all, 1).crash(200);
+    await world.pass(5_000);
+    at(all, 0).join("a");
+    await world.pass(500);
+    expect(events(at(all, 0))).toEqual(["occupied a"]);
+  });
+
   it("that has slept over the linger waits for what came meanwhile before it ends a life", async () => {
     const { world, all } = await cluster(2);
     at(all, 1).join("a");
@@ -387,6 +400,15 @@ describe("a process that was cut off", () => {
     expect(again.map(({ event }) => event)).toEqual(["occupied", "vacated", "occupied"]);
   });
 
+  it("says nothing meanwhile that it would have to take back", async () => {
+    const { world, all } = await cluster(2);
+    at(all, 0).cut(3_000);
+    for (let number = 0; number < 10; number++) at(all, 0).join(`group ${number}`);
+    await world.pass(6_000);
+    for (const process of all) expect(process.told).toHaveLength(10);
+    expect(said(world, "occupied")).toHaveLength(10);
+  });
+
   it("led before is the last in the list after", async () => {
     const { world, all } = await cluster(3);
     at(all, 0).cut(1_000);
@@ -442,6 +464,30 @@ describe("a process that was cut off", () => {
     const open = all.map((process) => process.told.filter(({ name }) => name === "young").at(-1));
     expect(new Set(open.map((told) => told?.life)).size).toBe(1);
     expect(open[0]?.event).toBe("occupied");
+  });
+});
+
+describe("a process that came late", () => {
+  it("knows what has ended before its time: nobody who was cut off can tell it again", async () => {
+    const { world, all } = await cluster(2);
+    const [first, stale] = [at(all, 0), at(all, 1)];
+    first.join("a");
+    await world.pass(1_000);
+    stale.cut(60_000);
+    first.cut(1_000);
+    await world.pass(3_000);
+    expect(said(world, "lead")).toHaveLength(2); // the first one goes on with what it knew
+    const late = world.spawn();
+    await world.pass(1_000);
+    first.leave("a");
+    await world.pass(15_000); // the stale one is taken for dead
+    expect(events(late)).toEqual(["occupied a", "vacated a"]);
+    late.cut(60_000);
+    first.crash(200);
+    await world.pass(120_000);
+    expect(said(world, "lead")).toHaveLength(3); // the stale one does, and for it the life goes on
+    expect(events(late)).toEqual(["occupied a", "vacated a"]);
+    expect(stale.told).toEqual(late.told);
   });
 });
 
