@@ -1,4 +1,4 @@
-// The port between processes: five verbs, and counting for adapters that can. Knows records; must not know groups.
+// The port between processes: five verbs, and what some adapters can do besides: count, and leave a last will. Knows records; must not know groups.
 import type { MessageRecord } from "../wire/record.ts";
 
 /** What is known of an accepted record. */
@@ -63,6 +63,26 @@ export interface CountingAdapter extends Adapter {
   report(topic: string, members: number): void;
   /** The sum over all adapters; this adapter's own reports are in it. Rejects as `publish` does. */
   count(topic: string): Promise<number>;
+}
+
+/** An adapter whose bus notices at once when it loses it, and can say something for it then. */
+export interface WillAdapter extends Adapter {
+  /**
+   * What the bus is to publish to `topic` when it loses this adapter without a `stop`: its link was cut, its process killed, or it read too
+   * slowly. Once, to everybody who is subscribed, behind all that the adapter has published. There is one will: a later call replaces
+   * it, undefined withdraws it, whatever the topic. The adapter tells it again on each new link, before `up`; `stop` withdraws it.
+   *
+   * A bus that ends itself publishes none. One that is late to notice a loss may publish the will of the link before when the adapter is back
+   * on the next: whoever hears it must be able to tell.
+   *
+   * @throws GroupcastError `too_large`: a record of more than a few KB; `bad_option`: no topic for this bus.
+   */
+  will(topic: string, record: MessageRecord | undefined): void;
+}
+
+/** True for an adapter that can leave a will. */
+export function hasWill(adapter: Adapter): adapter is WillAdapter {
+  return "will" in adapter;
 }
 
 /** True for an adapter that can count. */

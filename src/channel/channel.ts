@@ -6,7 +6,7 @@ import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { Turn } from "../base/turn.ts";
 import { type Message, MessageRecord } from "../wire/record.ts";
-import { type Adapter, canCount, type Receipt } from "./adapter.ts";
+import { type Adapter, canCount, hasWill, type Receipt } from "./adapter.ts";
 import { Outgoing } from "./outgoing.ts";
 
 /** Bytes that may wait for a link that is down, or for a subscription; more are refused at once. */
@@ -65,6 +65,11 @@ export class Channel {
   /** True while the link works. */
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  /** @internal True once it is stopped, for good. */
+  get isStopped(): boolean {
+    return this.#stopped;
   }
 
   /** @internal Undefined: the link works. Else resolves when it does, and everything is heard again. */
@@ -162,6 +167,18 @@ export class Channel {
   count(topic: string): Promise<number> {
     if (canCount(this.#adapter)) return quiet(this.#adapter.count(topic));
     return quiet(Promise.reject(new GroupcastError("bad_option", "this channel cannot count")));
+  }
+
+  /**
+   * @internal What others are to hear on a topic if this process is lost without a word, instead of what was given before; undefined: nothing.
+   * False: the channel cannot see to that.
+   *
+   * @throws GroupcastError `too_large`; `bad_option`.
+   */
+  will(topic: string, message: Message | undefined): boolean {
+    if (!hasWill(this.#adapter)) return false;
+    this.#adapter.will(topic, message === undefined ? undefined : MessageRecord.of([message]));
+    return true;
   }
 
   /** Leaves for good. What still waits is rejected with `closed`; what is accepted already goes. */

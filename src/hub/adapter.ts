@@ -4,14 +4,16 @@ import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
 import { asError, type ErrorCode, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import type { AdapterEvents, CountingAdapter, Receipt } from "../channel/adapter.ts";
+import type { AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "../channel/adapter.ts";
 import { Turn } from "../base/turn.ts";
 import { MessageRecord } from "../wire/record.ts";
 import { Dial, type Target, type TargetOptions, toTarget } from "./dial.ts";
 import {
+  encodeSubscribe,
   encodeTopicHead,
   FRAME,
   FRAME_BYTES_MAX,
+  NO_WILL,
   readMembers,
   readReceivers,
   refOf,
@@ -29,6 +31,8 @@ const RETRY_FIRST_MS = 50;
 const RETRY_MAX_MS = 1_000;
 /** Bytes of a record: the rest of a frame is its head and the topic. */
 const RECORD_BYTES_MAX = FRAME_BYTES_MAX - 1024;
+/** The hub has this long to say that it has forgotten the will of a process that stops, ms: far more than a busy one takes. */
+const WITHDRAWN_WITHIN_MS = 1_000;
 
 /** Options of {@link HubAdapter} and `hubChannel`. */
 export interface HubOptions extends TargetOptions {
@@ -39,13 +43,13 @@ export interface HubOptions extends TargetOptions {
 
 /**
  * Carries records through a `ChannelServer`. Comes back by itself when the link is lost, for as long as it is not stopped: after a
- * random wait of up to 50 ms at first, then up to twice as long each time, up to 1 s. It tells `up` once every topic is subscribed to
- * and every count reported again.
+ * random wait of up to 50 ms at first, then up to twice as long each time, up to 1 s. It tells `up` once every topic is subscribed to,
+ * every count reported and its will in force again.
  *
  * `down` is told once for an outage, also if there was no link before; and once more with `unauthorized` if it turns out that the
  * secrets differ: that is tried again each second.
  */
-export class HubAdapter implements CountingAdapter {
+export class HubAdapter implements CountingAdapter, WillAdapter {
   readonly immediate = false;
   #target: Target;
   readonly #clock: Clock;
@@ -68,6 +72,7 @@ export class HubAdapter implements CountingAdapter {
   #lastRef = 0;
   /** The `subscribe` whose confirmation ends the restoring of a new link. */
   #restoredWith: number | undefined;
+  #withdrawn: { readonly ref: number; readonly done: Deferred<void> } | undefined;
 
   /** @throws GroupcastError `bad_option` */
   constructor(options: HubOptions = {}) {
@@ -136,6 +141,13 @@ export class HubAdapter implements CountingAdapter {
     return counted.promise;
   }
 
+  will(topic: string, record: MessageRecord | undefined): void {
+    if (this.#isStopped) return;
+    this.#wishes.will(topic, record?.bytes);
+    this.#tellSoon();
+  }
+
+  /** Takes up to a second longer if there is a will to withdraw and the hub is slow to answer. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -150,11 +162,25 @@ export class HubAdapter implements CountingAdapter {
     this.#isStopped = true;
     this.#events = undefined;
     this.#cancelRetry?.();
+    const hadWill = this.#wishes.isWillTold;
     this.#wishes.close(stopped());
     this.#failAnswers(stopped(), stopped());
     const link = this.#dial?.link;
+    if (link !== undefined && hadWill) await this.#withdraw(link);
     link?.cut(stopped());
     await link?.gone;
+  }
+
+  // Cut at once, a link may fail at the hub before everything that was said on it has been read.
+  async #withdraw(link: Link): Promise<void> {
+    const [ref, done] = [this.#nextRef(), deferred()];
+    this.#withdrawn = { ref, done };
+    link.push(NO_WILL);
+    link.push(encodeSubscribe(ref, [])); // for its confirmation
+    link.flushSoon();
+    const cancel = this.#clock.after(WITHDRAWN_WITHIN_MS, done.resolve);
+    await done.promise;
+    cancel();
   }
 
   #connect(): void {
@@ -184,8 +210,9 @@ export class HubAdapter implements CountingAdapter {
 
   #confirmed(ref: number): void {
     this.#wishes.confirmed(ref);
+    if (ref === this.#withdrawn?.ref) this.#withdrawn.done.resolve();
     const link = this.#link;
-    if (this.#isUp || link === undefined) return;
+    if (this.#isUp || this.#isStopped || link === undefined) return;
     if (ref !== this.#restoredWith) return this.#restoreNext(link);
     link.push(RESTORED);
     this.#isUp = true;
@@ -200,6 +227,7 @@ export class HubAdapter implements CountingAdapter {
     this.#link = undefined;
     this.#restoredWith = undefined;
     this.#isUp = false;
+    this.#withdrawn?.done.resolve();
     if (this.#isStopped) return;
     this.#wishes.unlinked();
     const delay = reason.code === "unauthorized" ? RETRY_MAX_MS : this.#nextDelay();

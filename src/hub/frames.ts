@@ -13,6 +13,7 @@
 //   report       members u32 · topic, any number of times
 //   count        ref u32 · topic                                 → counted      ref u32 · members f64
 //   restored     nothing                                         process → hub: all that it heard on another link is subscribed to
+//   will         nothing, or: ref u32 · topic · record            process → hub: what to publish when the link is lost, in place of the last
 //
 // A topic is its length as u16 and then UTF-8. All numbers are big-endian.
 import { GroupcastError } from "../base/errors.ts";
@@ -34,6 +35,7 @@ export const FRAME = {
   count: 13,
   counted: 14,
   restored: 15,
+  will: 16,
 } as const;
 
 /** The most that a peer may announce before it has proved itself: several times a hello, and next to nothing to hold. */
@@ -43,13 +45,15 @@ export const STRANGER_FRAME_BYTES_MAX = 1024;
  * rows for 65,535 messages it has up to 3.7 MiB.
  */
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024;
+/** The record of a will: a word of one process to the others. The hub keeps one for each link. */
+export const WILL_BYTES_MAX = 4 * 1024;
 /** A group's topic is two names of up to 200 bytes, a letter and two separators. */
 export const TOPIC_BYTES_MAX = 512;
 
 const LENGTH_BYTES = 4;
 const TYPE_AT = 4;
 const BODY_AT = 5;
-/** Where the topic of `publish`, `message` and `count` begins. */
+/** Where the topic of `publish`, `message`, `will` and `count` begins. */
 const TOPIC_AT = 9;
 
 /** A frame that could not be read; whoever sent it is not spoken to any further. */
@@ -106,7 +110,7 @@ export function readMembers(frame: Buffer): number {
   return frame.readDoubleBE(BODY_AT + 4);
 }
 
-/** Everything of a `publish` but the record, which follows it; or a whole `count`. The topic is within its limit. */
+/** Everything of a `publish` or `will` but the record, which follows it; or a whole `count`. The topic is within its limit. */
 export function encodeTopicHead(type: number, ref: number, topic: string, recordBytes: number): Buffer {
   const topicBytes = Buffer.byteLength(topic);
   const frame = Buffer.allocUnsafe(TOPIC_AT + 2 + topicBytes);
@@ -118,22 +122,36 @@ export function encodeTopicHead(type: number, ref: number, topic: string, record
   return frame;
 }
 
-/** Where the topic of a `publish`, `message` or `count` ends and its record begins. */
+/** Where the topic of a `publish`, `message`, `will` or `count` ends and its record begins. */
 export function topicEnd(frame: Buffer): number {
   return endOfTopic(frame, TOPIC_AT);
 }
 
 /**
- * The topic of a `publish`, `message` or `count`. The hub only compares topics, so it reads them as Latin-1, which tells any two
+ * The topic of a `publish`, `message`, `will` or `count`. The hub only compares topics, so it reads them as Latin-1, which tells any two
  * sequences of bytes apart.
  */
 export function topicOf(frame: Buffer, end: number, encoding: "utf8" | "latin1"): string {
   return frame.toString(encoding, TOPIC_AT + 2, end);
 }
 
-/** Makes a `message` of a `publish`, in place. */
+/** Makes a `message` of a `publish` or `will`, in place. */
 export function turnIntoMessage(frame: Buffer): void {
   frame.writeUInt8(FRAME.message, TYPE_AT);
+}
+
+/** A `will`. Topic and record are within their limits. */
+export function encodeWill(topic: string, record: Uint8Array): Buffer {
+  return Buffer.concat([encodeTopicHead(FRAME.will, 0, topic, record.length), record]);
+}
+
+/** The `message` that a `will` asks for, in memory of its own; undefined: none any more. */
+export function readWill(frame: Buffer): Buffer | undefined {
+  if (frame.length === BODY_AT) return undefined;
+  if (frame.length - topicEnd(frame) > WILL_BYTES_MAX) throw broken("a will is over its limit");
+  const message = Buffer.from(frame);
+  turnIntoMessage(message);
+  return message;
 }
 
 /** What a topic takes in a list of topics. */
@@ -193,6 +211,8 @@ export function readReport(frame: Buffer): [topic: string, members: number][] {
 export const PING: Buffer = head(FRAME.ping, 0);
 /** Everything is told; what comes now is new. */
 export const RESTORED: Buffer = head(FRAME.restored, 0);
+/** Nothing is to be published for this process. */
+export const NO_WILL: Buffer = head(FRAME.will, 0);
 
 function head(type: number, bodyBytes: number): Buffer {
   const frame = Buffer.allocUnsafe(BODY_AT + bodyBytes);

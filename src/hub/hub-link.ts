@@ -14,6 +14,7 @@ import {
   readReport,
   readSubscribe,
   readUnsubscribe,
+  readWill,
   refOf,
   topicEnd,
   topicOf,
@@ -75,6 +76,8 @@ export class HubLink implements Party {
   #early: Buffer[] | undefined;
   /** Undefined: whoever is there has not proved itself. */
   #seat: Seat | undefined;
+  /** A message for the others, to be published when the link is lost. */
+  #will: Buffer | undefined;
 
   constructor(socket: Socket, host: HubLinkHost) {
     this.#host = host;
@@ -106,8 +109,9 @@ export class HubLink implements Party {
     this.#link.cut(reason);
   }
 
-  /** Ends it once what was accepted has been written. */
+  /** Ends it once what was accepted has been written. Its will is not published: the hub is what ends. */
   finish(reason: Error): void {
+    this.#will = undefined;
     this.#link.finish(reason);
   }
 
@@ -150,6 +154,8 @@ export class HubLink implements Party {
 
   #take(frame: Buffer): void {
     if (this.#seat === undefined) this.#greet(frame);
+    // At once: what waits is forgotten when the link ends, and its will is not.
+    else if (typeOf(frame) === FRAME.will) this.#will = readWill(frame);
     else if (this.#early !== undefined) this.#early.push(frame);
     else if (typeOf(frame) === FRAME.publish && !this.#host.rollCall.isDone) this.#wait(frame, this.#seat);
     else this.#obey(frame, this.#seat);
@@ -224,10 +230,20 @@ export class HubLink implements Party {
 
   #end(reason: Error): void {
     this.#cancelDeadline();
-    this.#seat?.leave();
+    this.#leave();
     this.#patience = "gone";
     this.#release();
     if (this.#early !== undefined) this.#early = [];
     this.#host.ended(this, reason);
+  }
+
+  #leave(): void {
+    const [seat, will] = [this.#seat, this.#will];
+    if (will === undefined) return seat?.leave();
+    // Not now: this may be the midst of handing out a message, which goes first to everybody. Nor to fewer than would hear a message.
+    void this.#host.rollCall.done.then(() => {
+      seat?.publish(topicOf(will, topicEnd(will), "latin1"), will);
+      seat?.leave();
+    });
   }
 }

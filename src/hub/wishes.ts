@@ -1,9 +1,18 @@
-// What the hub shall know of this process, its topics and its counts, and which of that it has not been told on this link.
+// What the hub shall know of this process, its topics, its counts and its will, and which of that it has not been told on this link.
 // Must not know links: it makes frames, and is told what became of them.
 import { GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { TOPICS_MAX } from "./exchange.ts";
-import { encodeReport, encodeSubscribe, encodeUnsubscribe, listedBytes, TOPIC_BYTES_MAX } from "./frames.ts";
+import {
+  encodeReport,
+  encodeSubscribe,
+  encodeUnsubscribe,
+  encodeWill,
+  listedBytes,
+  NO_WILL,
+  TOPIC_BYTES_MAX,
+  WILL_BYTES_MAX,
+} from "./frames.ts";
 
 /** A list of topics ends here; the next begins another frame, so that no frame holds back the records behind it for long. */
 const LIST_BYTES_MAX = 64 * 1024;
@@ -21,12 +30,19 @@ export class Wishes {
   readonly #toSubscribe = new Set<Subscription>();
   readonly #toUnsubscribe = new Set<string>();
   readonly #toReport = new Set<string>();
+  #will: Buffer = NO_WILL;
+  #toldWill: Buffer = NO_WILL;
   // What was told, and the hub has not confirmed.
   readonly #told = new Map<number, readonly Subscription[]>();
 
   /** True when the hub has been told everything; what it has not confirmed yet included. */
   get isTold(): boolean {
-    return this.#toSubscribe.size === 0 && this.#toUnsubscribe.size === 0 && this.#toReport.size === 0;
+    return this.#toSubscribe.size === 0 && this.#toUnsubscribe.size === 0 && this.#toReport.size === 0 && this.#will === this.#toldWill;
+  }
+
+  /** True if the hub has something to say when it loses this process. */
+  get isWillTold(): boolean {
+    return this.#toldWill !== NO_WILL;
   }
 
   /** True if records of the topic are for this process: those that the hub has sent after it had confirmed the subscription. */
@@ -63,6 +79,20 @@ export class Wishes {
     if (this.#linked) this.#toReport.add(topic);
   }
 
+  /** @throws GroupcastError `too_large`, `bad_option` */
+  will(topic: string, record: Uint8Array | undefined): void {
+    if (record === undefined) {
+      this.#will = NO_WILL;
+      return;
+    }
+    const wrong = checkTopic(topic);
+    if (wrong !== undefined) throw wrong;
+    if (record.length > WILL_BYTES_MAX) {
+      throw new GroupcastError("too_large", `a will has at most ${WILL_BYTES_MAX} bytes, not ${record.length}`);
+    }
+    this.#will = encodeWill(topic, record);
+  }
+
   /** A link is there that knows nothing yet: everything is to be told. */
   linked(): void {
     this.#linked = true;
@@ -72,6 +102,7 @@ export class Wishes {
   /** The link is gone. */
   unlinked(): void {
     this.#linked = false;
+    this.#toldWill = NO_WILL;
     this.#told.clear();
     this.#toUnsubscribe.clear();
     this.#toReport.clear();
@@ -87,6 +118,8 @@ export class Wishes {
    */
   next(ref: number, confirm: boolean): Buffer[] {
     const frames: Buffer[] = [];
+    if (this.#will !== this.#toldWill) frames.push(this.#will);
+    this.#toldWill = this.#will;
     const ended = take(this.#toUnsubscribe, (topic) => topic);
     if (ended.length > 0) frames.push(encodeUnsubscribe(ended));
     const reported = take(this.#toReport, (topic) => topic);
@@ -118,6 +151,7 @@ export class Wishes {
     this.#subscriptions.clear();
     this.#toSubscribe.clear();
     this.#members.clear();
+    this.#will = NO_WILL;
   }
 
   #check(topic: string): GroupcastError | undefined {

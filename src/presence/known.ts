@@ -3,7 +3,7 @@
 /**
  * What is known of the OTHER processes. This process' own connections and groups are asked directly, of those who have them.
  *
- * It is empty until somebody has asked ({@link Presence.load}). All answers are of one moment: it changes between turns only.
+ * It is empty until somebody has asked (`Presence.load`). All answers are of one moment: it changes between turns only.
  */
 export interface Index {
   /** False: a part is missing, or may have changed unseen; answers say `partial: true`. */

@@ -2,7 +2,7 @@
 // not know groups: which ones have members here is a port.
 import type { Clock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
-import { quiet } from "../base/promises.ts";
+import { quiet, within } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
 import type { Receipt } from "../channel/adapter.ts";
 import type { Hearer, Hearing } from "../channel/channel.ts";
@@ -17,6 +17,8 @@ import { type Answer, lifeId, LIVES_VERB, readAnswer, readStatements, type State
 import type { Index } from "./known.ts";
 import type { Post } from "./post.ts";
 
+/** The last word may take so long, ms. */
+const GONE_WITHIN_MS = 500;
 /** Answers that are on their way at a time. */
 const ANSWERING_MAX = 4;
 /** One life of a group. */
@@ -157,7 +159,8 @@ export class Lives {
     this.#hearing?.stop();
     // Where it cannot be said now, the others find out.
     if (nonce === undefined || !this.#options.channel.isUp) return undefined;
-    return this.#say({ say: "gone", nonce }).then(ignore, ignore);
+    const said = this.#say({ say: "gone", nonce });
+    return within(this.#options.clock, GONE_WITHIN_MS, said, () => new GroupcastError("unavailable")).then(ignore, ignore);
   }
 
   async #begin(hearing: Hearing): Promise<void> {

@@ -5,14 +5,15 @@ import { deliveryPromises } from "./promises-delivery.ts";
 import { linkPromises } from "./promises-link.ts";
 import { orderPromises } from "./promises-order.ts";
 import { subscriptionPromises } from "./promises-subscription.ts";
+import { willPromises } from "./promises-will.ts";
 import type { AdapterPromise } from "./stage.ts";
 
 /**
  * Everything that an adapter promises. Each runs on a bus of its own or on a shared one, alone or beside others, with three
  * adapters that it ends. The order means nothing. One that does not hold rejects with a `BrokenPromise`, in any runner.
  *
- * What an adapter or a bus cannot do breaks the promises about it: an adapter that cannot count breaks those about sums, a bus
- * without a `cut` those about lost links. They are excused by title, each with a reason.
+ * What an adapter or a bus cannot do breaks the promises about it: an adapter that cannot count breaks those about sums, one that
+ * cannot leave a will those about wills, a bus without a `cut` those about lost links. They are excused by title, each with a reason.
  *
  * @example
  * ```ts
@@ -34,6 +35,7 @@ export const adapterPromises: readonly AdapterPromise[] = [
   ...subscriptionPromises,
   ...countPromises,
   ...linkPromises,
+  ...willPromises,
 ];
 
 /** A promise, and the reason why a certain adapter does not keep it. */

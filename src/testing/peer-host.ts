@@ -1,16 +1,16 @@
 // Drives one adapter: makes calls on it as it is told, and tells what it hears. Runs beside the adapter, in whichever process
 // that is. Calls, outcomes and what is told are plain data, so that they can cross to another process.
-import { type Adapter, canCount, type Receipt } from "../channel/adapter.ts";
+import { type Adapter, canCount, hasWill, type Receipt } from "../channel/adapter.ts";
 import { type Message, MessageRecord } from "../wire/record.ts";
 
 /**
- * A call on an adapter. `publishWithin` publishes from inside the next `receive`; `reread` gives again every record that was told;
+ * A call on an adapter. A `will` without messages withdraws it. `publishWithin` publishes from inside the next `receive`; `reread` gives again every record that was told;
  * `nothing` only goes there and comes back.
  */
 export type Call =
   | { readonly call: "start" | "stop" | "reread" | "nothing" }
   | { readonly call: "subscribe" | "unsubscribe" | "count"; readonly topic: string }
-  | { readonly call: "publish" | "publishWithin"; readonly topic: string; readonly messages: readonly Message[] }
+  | { readonly call: "publish" | "publishWithin" | "will"; readonly topic: string; readonly messages: readonly Message[] }
   | { readonly call: "report"; readonly topic: string; readonly members: number };
 
 /** How a call ended. `code` is that of a GroupcastError; any other error has `none`. */
@@ -77,6 +77,10 @@ export class PeerHost {
         return new Promise((resolve) => {
           this.#within.push(() => resolve(adapter.publish(call.topic, MessageRecord.of(call.messages))));
         });
+      case "will":
+        if (!hasWill(adapter)) throw new Error("this adapter cannot leave a will");
+        adapter.will(call.topic, call.messages.length === 0 ? undefined : MessageRecord.of(call.messages));
+        return undefined;
       case "report":
         if (!canCount(adapter)) throw new Error("this adapter cannot count");
         adapter.report(call.topic, call.members);

@@ -107,6 +107,11 @@ export class Peer {
     return value as Receipt;
   }
 
+  /** Makes the call; a {@link publish} that is made after it is accepted after the bus has been told. No messages: no will. */
+  async will(topic: string, ...messages: readonly Message[]): Promise<void> {
+    accepted(await this.turn({ call: "will", topic, messages }));
+  }
+
   /** Makes the call; a {@link count} of the same adapter that is made after it has been told of it. */
   async report(topic: string, members: number): Promise<void> {
     accepted(await this.turn({ call: "report", topic, members }));

@@ -9,7 +9,7 @@ import { describe, expect, it } from "vitest";
 import { ChannelServer } from "../../dist/hub/index.js";
 import { MessageRecord, Relay } from "../../dist/testing/index.js";
 import { encodeFrame } from "../../dist/wire/frames.js";
-import { folder, kill, later, Member, record, SECRET, serve, start } from "./hub/rig.ts";
+import { ask, folder, kill, later, Member, record, SECRET, serve, start } from "./hub/rig.ts";
 
 describe("links of one hub", () => {
   it("hear what they subscribed to, the publisher's own copy included and before its answer", async () => {
@@ -173,6 +173,24 @@ describe("a stopped adapter", () => {
     one.adapter.report("a", 1);
     one.adapter.unsubscribe("a");
     expect(one.told).toEqual(["up"]);
+  });
+
+  it("leaves no will, however much is on its way to it", async () => {
+    const path = join(folder(), "hub.sock");
+    const { child: server } = await start("server.mjs", `unix:${path}`);
+    const [hearer, publisher] = await Promise.all([Member.join({ path }), Member.join({ path })]);
+    await hearer.adapter.subscribe("wills");
+    for (let round = 0; round < 30; round++) {
+      const one = await Member.join({ path });
+      one.adapter.will("wills", record(`${round}`));
+      await one.adapter.subscribe("a");
+      const published = Array.from({ length: 20 }, () => publisher.publish("a", "x".repeat(50_000)));
+      await Promise.all([published[round % 20], one.adapter.stop(), ...published]);
+    }
+    await expect.poll(async () => (await ask<{ links: number }>(server, "counters")).links).toBe(2);
+    await publisher.publish("wills", "the end");
+    await hearer.until("wills the end");
+    expect(hearer.got).toEqual(["wills the end"]);
   });
 
   it("leaves nothing behind, nor does a closed server or client: the process ends by itself", async () => {

@@ -17,6 +17,7 @@ function whole(adapter) {
     publish: (topic, record) => adapter.publish(topic, record),
     report: (topic, members) => adapter.report(topic, members),
     count: (topic) => adapter.count(topic),
+    will: (topic, record) => adapter.will(topic, record),
     stop: () => adapter.stop(),
   };
 }
@@ -143,6 +144,20 @@ const FAULTS = {
       publish(topic, record) {
         adapter.publish(EVERYTHING, record).catch(() => {});
         return adapter.publish(topic, record);
+      },
+    };
+  },
+
+  "will at stop"(adapter) {
+    let left = () => Promise.resolve();
+    return {
+      will(topic, record) {
+        left = () => adapter.publish(topic, record);
+        adapter.will(topic, record);
+      },
+      async stop() {
+        await left();
+        await adapter.stop();
       },
     };
   },

@@ -301,6 +301,23 @@ describe("what the adapter answers", () => {
   });
 });
 
+describe("a last will", () => {
+  it("is passed on as a record, and withdrawn", () => {
+    const wills: (string | undefined)[] = [];
+    const adapter = Object.assign(new StepAdapter(new StepBus()), {
+      will: (topic: string, record: MessageRecord | undefined) =>
+        void wills.push(topic, ...(record === undefined ? [undefined] : textsOf(record))),
+    });
+    const channel = new Channel(adapter, { clock: new FakeClock() });
+    expect([channel.will("x", message("the will")), channel.will("x", undefined)]).toEqual([true, true]);
+    expect(wills).toEqual(["x", "the will", "x", undefined]);
+  });
+
+  it("is nothing that every channel can see to", () => {
+    expect(started().channel.will("x", message("the will"))).toBe(false);
+  });
+});
+
 describe("counting", () => {
   it("is rejected with bad_option by a channel that cannot", async () => {
     const { channel } = started();

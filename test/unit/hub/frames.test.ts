@@ -8,13 +8,16 @@ import {
   encodeSubscribed,
   encodeTopicHead,
   encodeUnsubscribe,
+  encodeWill,
   FRAME,
+  NO_WILL,
   PING,
   readMembers,
   readReceivers,
   readReport,
   readSubscribe,
   readUnsubscribe,
+  readWill,
   refOf,
   TOPIC_BYTES_MAX,
   topicEnd,
@@ -56,6 +59,21 @@ describe("a frame", () => {
         expect(readReport(frame)).toEqual(reports.map(([name, members]) => [asHubReads(name), members]));
       }),
     );
+  });
+
+  it("of a will becomes the message that it asks for", () => {
+    fc.assert(
+      fc.property(topic, fc.uint8Array({ maxLength: 300 }), (name, record) => {
+        const will = encodeWill(name, record);
+        expectWhole(will, FRAME.will);
+        const message = readWill(will) ?? PING;
+        expectWhole(message, FRAME.message);
+        const end = topicEnd(message);
+        expect([topicOf(message, end, "utf8"), [...message.subarray(end)]]).toEqual([name, [...record]]);
+      }),
+    );
+    expectWhole(NO_WILL, FRAME.will);
+    expect(readWill(NO_WILL)).toBeUndefined();
   });
 
   it("that is published becomes the message by its type byte alone", () => {

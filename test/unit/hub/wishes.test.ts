@@ -2,8 +2,19 @@ import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { GroupcastError } from "../../../src/base/errors.ts";
 import { Exchange, type Seat, TOPICS_MAX } from "../../../src/hub/exchange.ts";
-import { FRAME, readReport, readSubscribe, readUnsubscribe, refOf, TOPIC_BYTES_MAX, typeOf } from "../../../src/hub/frames.ts";
+import {
+  FRAME,
+  readReport,
+  readSubscribe,
+  readUnsubscribe,
+  readWill,
+  refOf,
+  TOPIC_BYTES_MAX,
+  typeOf,
+  WILL_BYTES_MAX,
+} from "../../../src/hub/frames.ts";
 import { Wishes } from "../../../src/hub/wishes.ts";
+import { codeOf } from "../fakes.ts";
 
 /** A hub that does what it is told, and confirms when the test says so. */
 class Hub {
@@ -11,6 +22,7 @@ class Hub {
   readonly told: number[] = [];
   readonly types: number[] = [];
   readonly got: string[] = [];
+  will: Buffer | undefined;
   readonly #seat: Seat = this.#exchange.seat({ hand: (message) => void this.got.push(message.toString()), hold: () => () => {} });
 
   tell(frames: readonly Buffer[]): void {
@@ -18,6 +30,7 @@ class Hub {
       this.types.push(typeOf(frame));
       if (typeOf(frame) === FRAME.unsubscribe) for (const topic of readUnsubscribe(frame)) this.#seat.unsubscribe(topic);
       if (typeOf(frame) === FRAME.report) for (const [topic, members] of readReport(frame)) this.#seat.report(topic, members);
+      if (typeOf(frame) === FRAME.will) this.will = readWill(frame);
       if (typeOf(frame) !== FRAME.subscribe) continue;
       for (const topic of readSubscribe(frame)) this.#seat.subscribe(topic);
       this.told.push(refOf(frame));
@@ -39,6 +52,7 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("subscribe" as const), topic }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("unsubscribe" as const), topic }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("report" as const), topic, members: fc.nat(3) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("will" as const), topic: fc.option(topic) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("tell" as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("confirm" as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("link" as const) }) },
@@ -57,6 +71,7 @@ describe("what the hub shall know", () => {
         const wishes = new Wishes();
         const wanted = new Set<string>();
         const members = new Map<string, number>();
+        let will: string | null = null;
         let hub: Hub | undefined;
         let ref = 0;
         for (const given of steps) {
@@ -69,6 +84,9 @@ describe("what the hub shall know", () => {
           } else if (given.do === "report") {
             wishes.report(given.topic, given.members);
             members.set(given.topic, given.members);
+          } else if (given.do === "will") {
+            wishes.will(given.topic ?? "", given.topic === null ? undefined : Buffer.from("the will"));
+            will = given.topic;
           } else if (given.do === "tell" && hub !== undefined) {
             tellAll(wishes, hub, () => ++ref);
           } else if (given.do === "confirm") {
@@ -90,6 +108,8 @@ describe("what the hub shall know", () => {
         }
         tellAll(wishes, hub, () => ++ref);
         for (const told of hub.told) wishes.confirmed(told);
+        expect(hub.will?.toString("latin1", 11)).toBe(will === null ? undefined : `${will}the will`);
+        expect(wishes.isWillTold).toBe(will !== null);
         for (const name of TOPICS) {
           expect([name, wishes.hears(name), hub.hears(name), hub.count(name)]).toEqual([
             name,
@@ -161,6 +181,7 @@ describe("what the hub shall know", () => {
     wishes.linked();
     const ready = wishes.subscribe("a");
     wishes.report("a", 2);
+    wishes.will("a", Buffer.from("the will"));
     wishes.next(1, false);
     wishes.confirmed(1);
     await ready;
@@ -172,7 +193,7 @@ describe("what the hub shall know", () => {
     const hub = new Hub();
     wishes.linked();
     hub.tell(wishes.next(2, true));
-    expect([hub.hears("a"), hub.count("a")]).toEqual([true, 2]);
+    expect([hub.hears("a"), hub.count("a"), hub.will?.toString("latin1", 11)]).toEqual([true, 2, "athe will"]);
     wishes.confirmed(7); // a question of the link before
     expect([wishes.hears("a"), wishes.hears("b")]).toEqual([false, false]);
     wishes.confirmed(2);
@@ -184,6 +205,9 @@ describe("what the hub shall know", () => {
     await expect(wishes.subscribe("é".repeat(TOPIC_BYTES_MAX / 2 + 1))).rejects.toMatchObject({ code: "bad_option" });
     for (let number = 0; number < TOPICS_MAX; number++) void wishes.subscribe(`topic ${number}`);
     await expect(wishes.subscribe("one more")).rejects.toMatchObject({ code: "limit" });
+    wishes.will("a", new Uint8Array(WILL_BYTES_MAX));
+    expect(codeOf(() => wishes.will("a", new Uint8Array(WILL_BYTES_MAX + 1)))).toBe("too_large");
+    expect(codeOf(() => wishes.will("é".repeat(TOPIC_BYTES_MAX / 2 + 1), new Uint8Array(1)))).toBe("bad_option");
   });
 
   it("rejects what waits when it is closed", async () => {

@@ -1,14 +1,15 @@
 // Adapters with one fault each in what becomes of calls: when they take effect, and how they are answered.
-import type { CountingAdapter, Receipt } from "../../../src/channel/adapter.ts";
+import type { Receipt } from "../../../src/channel/adapter.ts";
 import type { MessageRecord } from "../../../src/wire/record.ts";
 import { Faultless } from "./faultless.ts";
+import type { AbleAdapter } from "./linked-memory.ts";
 
 /** `subscribe` resolves before the subscription is in force. */
 export class LateSubscribe extends Faultless {
   readonly #wanted = new Set<string>();
   readonly #lateMs: number;
 
-  constructor(inner: CountingAdapter, lateMs = 0) {
+  constructor(inner: AbleAdapter, lateMs = 0) {
     super(inner);
     this.#lateMs = lateMs;
   }
@@ -143,7 +144,7 @@ export class ReportsStay extends Faultless {
   readonly #members = new Map<string, number>();
   readonly #after: "stop" | "down";
 
-  constructor(inner: CountingAdapter, left: Map<string, number>, after: "stop" | "down") {
+  constructor(inner: AbleAdapter, left: Map<string, number>, after: "stop" | "down") {
     super(inner);
     this.#left = left;
     this.#after = after;
@@ -189,6 +190,10 @@ export class CoarseTopics extends Faultless {
 
   override publish(topic: string, record: MessageRecord): Promise<Receipt> {
     return super.publish(coarse(topic), record);
+  }
+
+  override will(topic: string, record: MessageRecord | undefined): void {
+    super.will(coarse(topic), record);
   }
 
   protected override receive(topic: string, record: MessageRecord): void {

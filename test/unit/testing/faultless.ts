@@ -1,14 +1,15 @@
 // An adapter around another one that changes nothing; each planted fault changes one thing of it.
-import type { AdapterEvents, CountingAdapter, Receipt } from "../../../src/channel/adapter.ts";
+import type { AdapterEvents, Receipt } from "../../../src/channel/adapter.ts";
 import type { MessageRecord } from "../../../src/wire/record.ts";
+import type { AbleAdapter } from "./linked-memory.ts";
 
 /** Passes everything on. A fault changes one thing. */
-export class Faultless implements CountingAdapter {
+export class Faultless implements AbleAdapter {
   readonly immediate: boolean;
-  protected readonly inner: CountingAdapter;
+  protected readonly inner: AbleAdapter;
   protected events: AdapterEvents | undefined;
 
-  constructor(inner: CountingAdapter) {
+  constructor(inner: AbleAdapter) {
     this.inner = inner;
     this.immediate = inner.immediate;
   }
@@ -41,6 +42,10 @@ export class Faultless implements CountingAdapter {
 
   count(topic: string): Promise<number> {
     return this.inner.count(topic);
+  }
+
+  will(topic: string, record: MessageRecord | undefined): void {
+    this.inner.will(topic, record);
   }
 
   stop(): Promise<void> {

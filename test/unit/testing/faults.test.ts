@@ -31,6 +31,18 @@ import {
   OwnCopyFirst,
   Reordered,
 } from "./record-faults.ts";
+import {
+  AnyLength,
+  FirstWillStays,
+  NeverWithdrawn,
+  NoWill,
+  RefusedWithdraws,
+  WillAtStop,
+  WillFirst,
+  WillForAll,
+  WillForgotten,
+  WillTwice,
+} from "./will-faults.ts";
 
 /** Nothing here waits for anything but the fault: what a faultless adapter is asked for comes in the same turn or the next. */
 const PATIENCE_MS = 300;
@@ -127,6 +139,7 @@ const faults: Readonly<Record<string, Fault>> = {
       "hands over nothing that is published after unsubscribe took effect",
       "ends unsubscribed after subscribe and unsubscribe in one turn",
       "hears again, before it tells `up`, what it heard before its link was cut",
+      "publishes the will of an adapter whose process was killed, once, to those who hear its topic",
     ],
   },
   "a record over the link of an adapter without a subscription, where it is dropped": {
@@ -186,6 +199,8 @@ const faults: Readonly<Record<string, Fault>> = {
     breaks: [
       "tells the number of receivers rightly, where it tells it",
       "is not among the receivers once it is stopped, whatever it is asked for",
+      "publishes no will of an adapter that was stopped",
+      "publishes no will that was withdrawn",
     ],
   },
   "a failed publish called accepted": {
@@ -226,6 +241,63 @@ const faults: Readonly<Record<string, Fault>> = {
       "drops from its sums what an adapter without a link had reported, and counts it again when the link is back",
     ],
   },
+  "a will that the bus is not told of": {
+    plant: () => (inner) => new NoWill(inner),
+    breaks: [
+      "publishes the will of an adapter whose process was killed, once, to those who hear its topic",
+      "publishes a will behind everything that its adapter has published",
+      "publishes the will of an adapter whose link was cut, and has it in force again before it tells `up`",
+      "publishes the last of several wills, also if it was told while the link was cut",
+      "refuses a will that is far too large, with `too_large`, and keeps the last one",
+    ],
+  },
+  "a will that is not replaced": {
+    plant: () => (inner) => new FirstWillStays(inner),
+    breaks: [
+      "publishes the last of several wills, also if it was told while the link was cut",
+      "refuses a will that is far too large, with `too_large`, and keeps the last one",
+    ],
+  },
+  "a will that is not withdrawn": { plant: () => (inner) => new NeverWithdrawn(inner), breaks: ["publishes no will that was withdrawn"] },
+  "a will that is forgotten with the link": {
+    plant: () => (inner) => new WillForgotten(inner),
+    breaks: ["publishes the will of an adapter whose link was cut, and has it in force again before it tells `up`"],
+  },
+  "a will of any length": {
+    plant: () => (inner) => new AnyLength(inner),
+    breaks: ["refuses a will that is far too large, with `too_large`, and keeps the last one"],
+  },
+  "a refused will that withdraws the last": {
+    plant: () => (inner) => new RefusedWithdraws(inner),
+    breaks: ["refuses a will that is far too large, with `too_large`, and keeps the last one"],
+  },
+  "the will of a stopped adapter": {
+    plant: () => (inner) => new WillAtStop(inner),
+    breaks: ["publishes no will of an adapter that was stopped"],
+  },
+  "a will that comes twice": {
+    plant: () => (inner, all) => new WillTwice(inner, all),
+    breaks: [
+      "publishes the will of an adapter whose process was killed, once, to those who hear its topic",
+      "publishes a will behind everything that its adapter has published",
+      "publishes the will of an adapter whose link was cut, and has it in force again before it tells `up`",
+      "publishes the last of several wills, also if it was told while the link was cut",
+    ],
+  },
+  "a will for adapters without a subscription": {
+    plant: () => {
+      const all = new Set<WillForAll>();
+      return (inner) => new WillForAll(inner, all);
+    },
+    breaks: ["publishes the will of an adapter whose process was killed, once, to those who hear its topic"],
+  },
+  "a will that overtakes what its adapter has published": {
+    plant: () => {
+      const wills = new Set<string>();
+      return (inner) => new WillFirst(inner, wills);
+    },
+    breaks: ["publishes a will behind everything that its adapter has published"],
+  },
   "topics that are mixed up": {
     plant: () => (inner) => new CoarseTopics(inner),
     breaks: ["takes every topic as a plain name, never as a pattern"],
@@ -243,6 +315,7 @@ const faults: Readonly<Record<string, Fault>> = {
       "refuses to subscribe, with `closed`, once it is stopped",
       "is not among the receivers once it is stopped, whatever it is asked for",
       "hands over nothing once it is stopped",
+      "publishes no will of an adapter that was stopped",
     ],
   },
 };

@@ -1,24 +1,33 @@
 // Memory adapters with a link that can be cut and held, so that every promise of the suite plays inside one process.
 import { GroupcastError } from "../../../src/base/errors.ts";
 import { type Deferred, deferred } from "../../../src/base/promises.ts";
-import type { AdapterEvents, CountingAdapter, Receipt } from "../../../src/channel/adapter.ts";
+import type { AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "../../../src/channel/adapter.ts";
 import { MemoryAdapter, MemoryBus } from "../../../src/channel/memory.ts";
 import { localPeer, type Peer } from "../../../src/testing/peer.ts";
 import type { TestBus } from "../../../src/testing/test-bus.ts";
 import type { MessageRecord } from "../../../src/wire/record.ts";
 
 /** What waits for the link: `run` once it is through, `fail` if it never will be. */
+type Will = { readonly topic: string; readonly record: MessageRecord };
+
 interface Waiting {
   readonly run: () => void;
   readonly fail: (code: "unknown_outcome" | "closed") => void;
 }
 
-export class LinkedMemoryAdapter implements CountingAdapter {
+/** More is no word of one process to the others. */
+const WILL_BYTES_MAX = 4096;
+
+/** What the suite asks of an adapter that can do everything. */
+export interface AbleAdapter extends CountingAdapter, WillAdapter {}
+
+export class LinkedMemoryAdapter implements AbleAdapter {
   readonly immediate = false;
   receivedBytes = 0;
   readonly #bus: MemoryBus;
   readonly #topics = new Map<string, Deferred<void>>();
   readonly #reports = new Map<string, number>();
+  readonly #will: { wished: Will | undefined; told: Will | undefined } = { wished: undefined, told: undefined };
   #held: Waiting[] | undefined;
   #events: AdapterEvents | undefined;
   #link: MemoryAdapter | undefined;
@@ -59,8 +68,15 @@ export class LinkedMemoryAdapter implements CountingAdapter {
     return this.#ask((link) => link.count(topic));
   }
 
+  will(topic: string, record: MessageRecord | undefined): void {
+    if (record !== undefined && record.bytes.length > WILL_BYTES_MAX) throw new GroupcastError("too_large");
+    this.#will.wished = record === undefined ? undefined : { topic, record };
+    this.#say({ run: () => this.#tellWill(), fail: () => {} });
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#will.told = undefined;
     this.#unlink("closed");
     for (const inForce of this.#topics.values()) inForce.reject(new GroupcastError("closed"));
     await Promise.resolve();
@@ -68,6 +84,9 @@ export class LinkedMemoryAdapter implements CountingAdapter {
 
   cut(): void {
     this.#unlink("unknown_outcome");
+    const { told } = this.#will;
+    this.#will.told = undefined;
+    if (told !== undefined) this.#bus.publish(told.topic, told.record);
     this.#events?.down(new Error("cut"));
   }
 
@@ -85,6 +104,7 @@ export class LinkedMemoryAdapter implements CountingAdapter {
     this.#link = link;
     for (const topic of this.#topics.keys()) this.#subscribe(topic);
     for (const [topic, members] of this.#reports) link.report(topic, members);
+    this.#tellWill();
     this.#events?.up();
   }
 
@@ -103,6 +123,10 @@ export class LinkedMemoryAdapter implements CountingAdapter {
     if (inForce === undefined || this.#link === undefined) return;
     void this.#link.subscribe(topic);
     inForce.resolve();
+  }
+
+  #tellWill(): void {
+    if (this.#link !== undefined) this.#will.told = this.#will.wished;
   }
 
   #ask<T>(question: (link: MemoryAdapter) => Promise<T>): Promise<T> {
@@ -131,7 +155,7 @@ export class LinkedMemoryAdapter implements CountingAdapter {
 }
 
 /** Makes one adapter of a faulty bus out of a good one. */
-export type Plant = (inner: LinkedMemoryAdapter, all: readonly LinkedMemoryAdapter[]) => CountingAdapter;
+export type Plant = (inner: LinkedMemoryAdapter, all: readonly LinkedMemoryAdapter[]) => AbleAdapter;
 
 /** A bus of linked memory adapters, each with a fault if one is planted. */
 export function linkedMemoryBus(options: { readonly plant?: Plant; readonly patienceMs?: number } = {}): TestBus {

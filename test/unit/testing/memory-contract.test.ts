@@ -12,6 +12,7 @@ function memoryBus(): TestBus {
 }
 
 const ONE_PROCESS = "inside one process there is no link";
+const NO_WILL = "nothing of a process is lost without the process";
 const NO_KILL = "adapters in one process cannot be killed one by one";
 
 function runAll(makeBus: () => TestBus, excused: Record<string, string>): void {
@@ -34,6 +35,13 @@ describe("a memory adapter", () => {
     "tells the truth about what it published while its link was cut": ONE_PROCESS,
     "drops from its sums what the adapter of a killed process had reported": NO_KILL,
     "drops from its sums what an adapter without a link had reported, and counts it again when the link is back": ONE_PROCESS,
+    "publishes the will of an adapter whose process was killed, once, to those who hear its topic": NO_WILL,
+    "publishes a will behind everything that its adapter has published": NO_WILL,
+    "publishes the will of an adapter whose link was cut, and has it in force again before it tells `up`": NO_WILL,
+    "publishes no will of an adapter that was stopped": NO_WILL,
+    "publishes the last of several wills, also if it was told while the link was cut": NO_WILL,
+    "publishes no will that was withdrawn": NO_WILL,
+    "refuses a will that is far too large, with `too_large`, and keeps the last one": NO_WILL,
   });
 });
 

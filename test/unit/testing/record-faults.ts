@@ -1,7 +1,8 @@
 // Adapters with one fault each in what becomes of records: who gets them, in which order, and what is in them.
-import type { CountingAdapter, Receipt } from "../../../src/channel/adapter.ts";
+import type { Receipt } from "../../../src/channel/adapter.ts";
 import { type Message, MessageRecord } from "../../../src/wire/record.ts";
 import { Faultless } from "./faultless.ts";
+import type { AbleAdapter } from "./linked-memory.ts";
 
 /** A message does not come back to its own publisher. */
 export class NoOwnCopy extends Faultless {
@@ -99,7 +100,7 @@ export class NoInterestRouting extends Faultless {
   readonly #all: Set<NoInterestRouting>;
   readonly #topics = new Set<string>();
 
-  constructor(inner: CountingAdapter, all: Set<NoInterestRouting>) {
+  constructor(inner: AbleAdapter, all: Set<NoInterestRouting>) {
     super(inner);
     this.#all = all;
     all.add(this);
@@ -130,7 +131,7 @@ export class NoInterestRouting extends Faultless {
 export class Altered extends Faultless {
   readonly #alter: (message: Message) => Message;
 
-  constructor(inner: CountingAdapter, alter: (message: Message) => Message) {
+  constructor(inner: AbleAdapter, alter: (message: Message) => Message) {
     super(inner);
     this.#alter = alter;
   }
