@@ -35,6 +35,7 @@ export {
   type InNamespace,
   type PublishOptions,
 } from "./server/group-manager.ts";
+export type { GroupLife } from "./presence/lives.ts";
 export type { DisconnectArguments, DisconnectOptions, DisconnectReport } from "./server/disconnect.ts";
 export { DEFAULTS } from "./base/defaults.ts";
 export type { Counters } from "./base/counters.ts";
