@@ -109,7 +109,12 @@ export class LifeKeeper {
     if (this.#timer !== undefined && this.#timer.dueMs <= dueMs) return;
     this.#timer?.cancel();
     const { clock } = this.#host;
-    this.#timer = { dueMs, cancel: clock.after(dueMs - clock.now(), () => this.#look()) };
+    const cancel = clock.after(dueMs - clock.now(), () => {
+      this.#notice();
+      this.#timer = undefined; // also if it came a little too early, as timers may
+      this.#look();
+    });
+    this.#timer = { dueMs, cancel };
   }
 
   /** After a sleep all wait anew. What has come may be read before the timer runs. */

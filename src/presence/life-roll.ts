@@ -23,6 +23,9 @@ export class LifeRoll {
   readonly #host: RollHost;
   /** How often each that takes part was not alive when looked for. */
   #missed = new Map<string, number>();
+  /** Who takes part and is dead, as far as is known here. */
+  readonly #dead = new Set<string>();
+  #isWaiting = false;
 
   constructor(host: RollHost) {
     this.#host = host;
@@ -30,7 +33,8 @@ export class LifeRoll {
 
   /** A node has died or stopped. */
   bury(node: string): void {
-    for (const [nonce, its] of this.#host.all()?.participants ?? []) if (its === node) this.#gone(nonce);
+    for (const [nonce, its] of this.#host.all()?.participants ?? []) if (its === node) this.#dead.add(nonce);
+    this.#speak();
   }
 
   /** To be called every {@link LOOK_EVERY_MS}: whoever was never heard of, or has died unseen, is missed. */
@@ -41,20 +45,34 @@ export class LifeRoll {
       if (alive?.has(node) === true) continue;
       const times = (this.#missed.get(nonce) ?? 0) + 1;
       missed.set(nonce, times);
-      if (times >= MISSED_MAX) this.#gone(nonce);
+      if (times >= MISSED_MAX) this.#dead.add(nonce);
     }
     this.#missed = missed;
+    this.#speak();
   }
 
-  /** The first of the others says it; they say it if it does not. */
-  #gone(nonce: string): void {
-    const { clock, random } = this.#host;
-    const say = (): void => {
-      if (this.#host.all()?.participants.has(nonce) === true) this.#host.sayGone(nonce);
-    };
+  /** The first of the living says it; the others do if it does not. */
+  #speak(): void {
     const all = this.#host.all();
-    const first = [...(all?.participants.keys() ?? [])].find((other) => other !== nonce);
-    if (first === all?.nonce) say();
-    else clock.after(GONE_AFTER_MS * (1 + random.unit()), say);
+    for (const nonce of this.#dead) if (all?.participants.has(nonce) !== true) this.#dead.delete(nonce);
+    if (all === undefined || this.#dead.size === 0) return;
+    const first = [...all.participants.keys()].find((nonce) => !this.#dead.has(nonce));
+    if (first === all.nonce) this.#sayAll();
+    else if (!this.#isWaiting) this.#speakLater();
+  }
+
+  #speakLater(): void {
+    const { clock, random } = this.#host;
+    this.#isWaiting = true;
+    clock.after(GONE_AFTER_MS * (1 + random.unit()), () => {
+      this.#isWaiting = false;
+      this.#sayAll();
+    });
+  }
+
+  #sayAll(): void {
+    const all = this.#host.all();
+    for (const nonce of this.#dead) if (all?.participants.has(nonce) === true) this.#host.sayGone(nonce);
+    this.#dead.clear();
   }
 }
