@@ -1,8 +1,9 @@
 // The recipes of docs/channels.md do what they say: a user who may do nothing else is enough for a cluster.
 import { readFileSync } from "node:fs";
+import { connect } from "@nats-io/transport-node";
 import { createClient } from "redis";
 import { afterEach, describe, expect, it } from "vitest";
-import { brokers, startRedis, startValkey } from "./brokers/index.ts";
+import { brokers, type NatsUser, startNats, startRedis, startValkey } from "./brokers/index.ts";
 import { Client } from "./client.ts";
 import { MAIN, Program } from "./workers-harness.ts";
 
@@ -14,6 +15,7 @@ afterEach(async () => {
 });
 
 const redis = await brokers.redis("the recipes for Redis", { own: true });
+const nats = await brokers.nats("the recipes for NATS", { own: true });
 const valkey = await brokers.valkey("the recipes for Valkey", { own: true });
 
 /** The block of the page that begins with these words. */
@@ -60,5 +62,32 @@ describe.each([
     ]) {
       await expect(client.sendCommand(words)).rejects.toThrow(/^NOPERM/);
     }
+  });
+});
+
+describe.skipIf(nats.missing)("the user for NATS", () => {
+  it("is enough for a cluster, and may do nothing else", async () => {
+    const broker = await startNats({ own: true, users: [JSON.parse(recipe("{")) as NatsUser] });
+    undo.push(() => broker.stop());
+    expect(broker.url).toContain("//groupcast:change-me@");
+    await cluster("--channel", broker.url);
+    const connection = await connect({ servers: `${broker.host}:${broker.port}`, user: "groupcast", pass: "change-me" });
+    undo.push(() => connection.close());
+    const denied = new Promise((resolve) => {
+      void (async () => {
+        for await (const status of connection.status()) if (status.type === "error") resolve(status.error.message);
+      })();
+    });
+    connection.publish("another.topic", "text");
+    expect(await denied).toMatch(/permissions violation/i);
+  });
+
+  it("needs even less without JetStream", async () => {
+    const [, subject = ""] = /`--nats-core`\) needs no more than `([^`]+)`, for both/.exec(page) ?? [];
+    expect(subject).not.toBe("");
+    const permissions = { publish: [subject], subscribe: [subject] };
+    const broker = await startNats({ own: true, jetstream: false, users: [{ user: "groupcast", password: "change-me", permissions }] });
+    undo.push(() => broker.stop());
+    await cluster("--channel", broker.url, "--nats-core");
   });
 });
