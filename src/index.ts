@@ -20,6 +20,7 @@ export {
   type SendOutcome,
 } from "./groups/pool.ts";
 export type { DrainReport } from "./groups/drain.ts";
+export type { ConnectionsPage, MemberEntry, MembersPage, NamesPage, Page, PageOptions, UsersPage } from "./groups/pages.ts";
 export { Channel, type ChannelOptions } from "./channel/channel.ts";
 export type { Adapter, AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "./channel/adapter.ts";
 export { MemoryBus } from "./channel/memory.ts";
@@ -30,6 +31,7 @@ export {
   GroupManager,
   type GroupManagerEvents,
   type GroupManagerOptions,
+  type GroupPageOptions,
   type PublishOptions,
 } from "./server/group-manager.ts";
 export { DEFAULTS } from "./base/defaults.ts";

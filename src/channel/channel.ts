@@ -67,6 +67,11 @@ export class Channel {
     return this.#isUp;
   }
 
+  /** @internal True once it is stopped, for good. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
   /** @internal Undefined: the link works. Else resolves when it does, and everything is heard again. */
   get up(): Promise<void> | undefined {
     if (this.#isUp) return undefined;

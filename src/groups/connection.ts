@@ -86,6 +86,7 @@ export class Connection extends Emitter<ConnectionEvents> {
   #cancelForce: Cancel | undefined;
   #terminated = false;
 
+  #user: string | null = null;
   #memberships: Memberships | undefined;
   #groups: Map<string, ConnectionGroup> | undefined;
   #primary: ConnectionGroup | null = null;
@@ -99,6 +100,8 @@ export class Connection extends Emitter<ConnectionEvents> {
   #reader: Reader | undefined;
   /** @internal Which of the heartbeat's slots it is in; -1: none. */
   $heartbeatSlot = -1;
+  /** @internal Its number among all that its manager ever had; 0: none yet. */
+  $serial = 0;
 
   /**
    * @throws GroupcastError `bad_group`: the namespace is no name; `bad_option`: the id is none (it follows the same rule), or no socket.
@@ -120,6 +123,22 @@ export class Connection extends Emitter<ConnectionEvents> {
   /** Bytes that were sent and that the kernel has not taken yet. */
   get bufferedAmount(): number {
     return this.#carrier.queuedBytes;
+  }
+
+  /**
+   * Who is behind it, or null: the application says so, at any time, and asks by it in every process (`pool.isUserOnline`,
+   * `pool.connectionsOf`, `groups.users`). Several connections may have the same. 1 to 200 bytes without control characters.
+   */
+  get user(): string | null {
+    return this.#user;
+  }
+
+  /** @throws GroupcastError `bad_option`: no such name. */
+  set user(user: string | null) {
+    const previous = this.#user;
+    if (user === previous) return;
+    this.#user = user === null ? null : checkName(user, "user");
+    this.#memberships?.renamed(this, previous);
   }
 
   /** The groups that this connection is in, by name, the longest membership first. A live view. */
@@ -465,6 +484,7 @@ export class Connection extends Emitter<ConnectionEvents> {
     if (this.#memberships !== memberships && this.groups.size > 0) {
       throw new GroupcastError("bad_option", `connection ${this.id} is in groups of another GroupManager`);
     }
+    if (this.#memberships !== memberships) this.#memberships?.release(this);
     this.#memberships = memberships;
   }
 

@@ -37,8 +37,16 @@ export interface MembershipsHost extends GroupRoad {
   hear(group: ConnectionGroup): Promise<void>;
   /** Ends it. */
   unhear(group: ConnectionGroup): void;
-  /** The number of members in this process has changed. */
-  counted(group: ConnectionGroup): void;
+  /** A connection has become one of the manager's. */
+  came(connection: Connection): void;
+  /** It is one no more: its socket is gone, or another manager has it. Told before it leaves its groups. */
+  went(connection: Connection): void;
+  /** Its user has changed. */
+  renamed(connection: Connection, previous: string | null): void;
+  /** It is a member now. */
+  joined(group: ConnectionGroup, connection: Connection): void;
+  /** It is a member no more. */
+  left(group: ConnectionGroup, connection: Connection): void;
   created(group: ConnectionGroup): void;
   destroyed(group: ConnectionGroup): void;
   refused(refused: Refused): void;
@@ -81,6 +89,11 @@ export class Memberships {
 
   get(namespace: string, name: string): ConnectionGroup | undefined {
     return this.#namespaces.get(namespace)?.get(name);
+  }
+
+  /** The groups of a namespace by name, also such as have no member yet. A live view. */
+  of(namespace: string): ReadonlyMap<string, ConnectionGroup> | undefined {
+    return this.#namespaces.get(namespace);
   }
 
   /** The groups at this moment; a list of its own. */
@@ -136,8 +149,25 @@ export class Memberships {
     return group !== undefined && this.#leave(connection, group);
   }
 
+  /** Takes a connection in, unless its socket is gone. */
+  adopt(connection: Connection): void {
+    connection.$belongTo(this);
+    if (!connection.closed) this.#host.came(connection);
+  }
+
+  /** Another manager has taken it in; it is in no groups. */
+  release(connection: Connection): void {
+    this.#host.went(connection);
+  }
+
+  /** See {@link Connection.user}. */
+  renamed(connection: Connection, previous: string | null): void {
+    this.#host.renamed(connection, previous);
+  }
+
   /** Its socket is gone: it leaves everything, each with its events, the longest membership first. */
   leaveAll(connection: Connection): void {
+    this.#host.went(connection);
     for (const group of [...connection.groups.values()]) this.#leave(connection, group);
   }
 
@@ -242,7 +272,7 @@ export class Memberships {
     group.$add(connection);
     connection.$entered(group);
     if (primary) connection.$makePrimary(group);
-    this.#host.counted(group);
+    this.#host.joined(group, connection);
     group.emit("join", connection);
     return group;
   }
@@ -261,7 +291,7 @@ export class Memberships {
     if (!told) return false;
     group.$delete(connection);
     connection.$exited(group);
-    this.#host.counted(group);
+    this.#host.left(group, connection);
     if (group.size === 0 && !this.#newborn.has(group)) this.#death(group);
     return true;
   }

@@ -13,6 +13,7 @@ import { drain, type DrainOptions, type DrainReport } from "./drain.ts";
 import { Fanout } from "./fanout.ts";
 import { type Except, toMessage } from "./message.ts";
 import { checkRate, Pace, type Slots } from "./pace.ts";
+import type { ConnectionsPage, PageOptions } from "./pages.ts";
 import { Turn } from "../base/turn.ts";
 
 /** What listeners of a {@link ConnectionsPool} are given. */
@@ -28,10 +29,18 @@ export interface PoolHost {
   adopt(connection: Connection): void;
 }
 
+/** @internal How a pool knows of connections in other processes; those of this one are among them. */
+export interface PoolDirectory {
+  isOnline(namespace: string, id: string): Promise<boolean>;
+  isUserOnline(namespace: string, user: string): Promise<boolean>;
+  connectionsOf(namespace: string, user: string, options: PageOptions): Promise<ConnectionsPage>;
+}
+
 /** @internal How a pool reaches and hears its namespaces in other processes. */
 export interface PoolRoad {
   readonly clock: Clock;
   readonly turn: Turn;
+  readonly directory: PoolDirectory;
   broadcast(namespace: string, message: Message): Promise<void>;
   /** Brings back what was broadcast to `namespace`, if that can be here within the turn. Runs no listener. */
   catchUp(namespace: string): void;
@@ -149,6 +158,26 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   }
 
   /**
+   * True if a connection of that id is open in any process whose pool belongs to a manager. Answered from the index that the manager keeps; see
+   * `groups.count`. While a part of that is missing (`partial`, as pages say), false may be wrong.
+   *
+   * Rejects with `unavailable`: the channel is down; `bad_group`, `bad_option`: no such namespace, no such id; `no_manager`.
+   */
+  isOnline(namespace: string, id: string): Promise<boolean> {
+    return quiet(this.#ask((directory) => directory.isOnline(namespace, id)));
+  }
+
+  /** {@link isOnline} for a user (`connection.user`): true if he has a connection. */
+  isUserOnline(namespace: string, user: string): Promise<boolean> {
+    return quiet(this.#ask((directory) => directory.isUserOnline(namespace, user)));
+  }
+
+  /** The connections of a user in all processes, a page at a time. Rejects as {@link isOnline}, and with `bad_option` for a limit or cursor. */
+  connectionsOf(namespace: string, user: string, options: PageOptions = {}): Promise<ConnectionsPage> {
+    return quiet(this.#ask((directory) => directory.connectionsOf(namespace, user, options)));
+  }
+
+  /**
    * Sends to one connection of this process. `done`: its socket has the message.
    *
    * Rejects with `limit`: more than 1 MiB waits for that connection; `bad_option`: neither a string nor bytes.
@@ -235,6 +264,12 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
       this.#drains.delete(namespace);
       if (this.#drains.size === 0) this.#pace = undefined;
     }
+  }
+
+  async #ask<T>(question: (directory: PoolDirectory) => Promise<T>): Promise<T> {
+    if (this.#road === undefined)
+      throw new GroupcastError("no_manager", "a pool knows of other processes by its manager: make it with { groups }");
+    return question(this.#road.directory);
   }
 
   async #send(namespace: string, id: string, data: Payload): Promise<SendOutcome> {

@@ -178,7 +178,7 @@ export class PlainSession implements Reader {
         connection.leave(command.group);
         return NO_FACTS;
       case "count_group":
-        return groups.count(command.group, connection.namespace).then((members) => ({ members }));
+        return groups.countMembers(command.group, connection.namespace).then((counted) => ({ ...counted }));
       case "send_to_group": {
         if (requireMembership && !connection.groups.has(command.group)) {
           throw new GroupcastError("forbidden", "only members may send to a group");

@@ -1,20 +1,22 @@
-// What a group, a namespace and a connection id may be called.
+// What a group, a namespace, a connection id and a user may be called.
 import { GroupcastError } from "../base/errors.ts";
 
 /** Bytes of UTF-8 in a name: room for an encoded tenant and path, below every broker's limit on subjects and keys. */
 export const NAME_BYTES_MAX = 200;
 
 /**
- * A group's or namespace's name, or a connection's id: 1 to 200 bytes of text without control characters. `"0"` and `"__proto__"` are ordinary names.
+ * A group's or namespace's name, a connection's id, or a user: 1 to 200 bytes of text without control characters. `"0"` and
+ * `"__proto__"` are ordinary names.
  *
- * @throws GroupcastError `bad_group`; for a connection's id `bad_option`
+ * @throws GroupcastError `bad_group`; for a connection's id or a user `bad_option`
  */
-export function checkName(name: unknown, what: "group" | "namespace" | "connection id" = "group"): string {
-  if (typeof name === "string" && isName(name)) return name;
+export function checkName(name: unknown, what: "group" | "namespace" | "connection id" | "user" = "group"): string {
+  if (isName(name)) return name;
   const shown = typeof name === "string" ? JSON.stringify(name.slice(0, 40)) : typeof name;
+  const isGroup = what === "group" || what === "namespace";
   throw new GroupcastError(
-    what === "connection id" ? "bad_option" : "bad_group",
-    `a ${what === "connection id" ? what : `${what} name`} is 1 to ${NAME_BYTES_MAX} bytes of text without control characters, not ${shown}`,
+    isGroup ? "bad_group" : "bad_option",
+    `a ${isGroup ? `${what} name` : what} is 1 to ${NAME_BYTES_MAX} bytes of text without control characters, not ${shown}`,
   );
 }
 
@@ -22,8 +24,9 @@ export function checkName(name: unknown, what: "group" | "namespace" | "connecti
 // oxlint-disable-next-line no-control-regex
 const FORBIDDEN = /[\u0000-\u001f\u007f-\u009f]|\p{Surrogate}/u;
 
-function isName(name: string): boolean {
-  if (name === "" || name.length > NAME_BYTES_MAX || FORBIDDEN.test(name)) return false;
+/** True for what {@link checkName} lets pass. */
+export function isName(name: unknown): name is string {
+  if (typeof name !== "string" || name === "" || name.length > NAME_BYTES_MAX || FORBIDDEN.test(name)) return false;
   // UTF-8 needs at most three bytes for one UTF-16 unit, so short names need no counting.
   return name.length * 3 <= NAME_BYTES_MAX || new TextEncoder().encode(name).length <= NAME_BYTES_MAX;
 }

@@ -353,6 +353,8 @@ describe("in one turn", () => {
   it("one record travels to other processes for each group, however many messages", async () => {
     const here = stepProcess();
     here.adapter.up();
+    await here.clock.advanceAsync();
+    here.adapter.bus.accepted.length = 0; // that this process is there
     for (let message = 0; message < 50; message++) {
       void here.groups.publish("x", String(message));
       void here.groups.publish("y", String(message));

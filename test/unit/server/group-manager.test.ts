@@ -121,8 +121,10 @@ describe("counting", () => {
     for (const { connection } of [a, b, c]) connection.setGroup("x");
     expect([await here.groups.count("x"), await there.groups.count("x"), await here.groups.count("x", "other")]).toEqual([3, 3, 0]);
     b.socket.hangUp();
+    there.clock.advance(50);
     expect(await here.groups.count("x")).toBe(2);
     c.connection.setGroup("y");
+    there.clock.advance(50);
     expect([await here.groups.count("x"), await here.groups.count("y")]).toEqual([1, 1]);
     await there.groups.stop();
     expect(await here.groups.count("y")).toBe(0);

@@ -83,6 +83,7 @@ describe("the commands of one client", () => {
     class Slow extends MemoryAdapter {
       override async publish(...args: Parameters<MemoryAdapter["publish"]>): ReturnType<MemoryAdapter["publish"]> {
         const receipt = await super.publish(...args);
+        if (!args[0].startsWith("g")) return receipt;
         await new Promise<void>((resolve) => void accept.push(resolve));
         return receipt;
       }
