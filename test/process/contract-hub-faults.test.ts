@@ -21,7 +21,7 @@ const FOUND_BY: Readonly<Record<string, readonly [title: string, because: RegExp
     /bytes came to an adapter without a subscription/,
   ],
   "will at stop": ["publishes no will of an adapter that was stopped", /1 came, 0 were expected/],
-  "something left": ["drops from its sums what a stopped adapter had reported", /keeps its process alive/],
+  "something left": ["refuses to publish, with `closed`, once it is stopped", /keeps its process alive/],
 };
 
 let hub: Hub;
