@@ -138,9 +138,9 @@ export class Post {
     return asked.answer.promise;
   }
 
-  /** Ends what is unanswered, with `unknown_outcome`, and what waits, with `closed`. To be called before the channel is stopped. */
+  /** Ends what is unanswered, with `unknown_outcome`, and what waits or comes later, with `closed`. The channel is stopped next. */
   stop(): void {
-    this.#line.refuseAll(new GroupcastError("closed", "the channel is stopped"));
+    this.#line.close(new GroupcastError("closed", "the channel is stopped"));
     for (const { answer } of this.#asked.values()) answer.reject(new GroupcastError("unknown_outcome"));
   }
 

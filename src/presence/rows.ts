@@ -43,7 +43,8 @@ export class Rows {
     return this.letters[0]?.length === 0;
   }
 
-  here({ $serial, namespace, id, user, groups }: Present): void {
+  here(present: Present): void {
+    const { $serial, namespace, id, user, groups } = present;
     const [first = NONE, ...more] = pieces(groups.keys());
     this.#push([$serial, namespace, id, user, first], namespace.length + id.length + (user?.length ?? 0) + lengthOf(first));
     for (const piece of more) this.#push([$serial, piece, NONE], lengthOf(piece));
