@@ -4,7 +4,7 @@ import { GroupcastError } from "../base/errors.ts";
 
 const MASK = "***";
 /** The server knows us not, or not for that. */
-const UNAUTHORIZED = /^(?:WRONGPASS|NOAUTH|NOPERM|NOPROTO|ERR (?:invalid password|AUTH|Client sent AUTH))\b/;
+const UNAUTHORIZED = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR (?:invalid password|AUTH|Client sent AUTH))\b/;
 /** The cluster is no longer as we know it. */
 const MOVED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 
@@ -28,9 +28,9 @@ export function isMoved(error: unknown): boolean {
   return error instanceof Error && MOVED.test(error.message);
 }
 
-/** A URL as it may be shown. */
+/** A URL, or several, as they may be shown. Rather too little than too much: a password that was not encoded may hold every sign. */
 export function masked(url: string): string {
-  return url.replaceAll(/\/\/[^/]*@/g, `//${MASK}@`);
+  return url.replace(/\/\/.*@/s, `//${MASK}@`);
 }
 
 // Only as a whole word: a user called "r" must not blot out every r.

@@ -4,12 +4,7 @@ import { type Peer, processPeer, Relay, type TestBus } from "../../../dist/testi
 import type { Broker } from "../brokers/index.ts";
 
 /** What adapters are made of. */
-export type How =
-  | "a URL"
-  | "a node-redis client"
-  | "an ioredis client"
-  | "a node-redis cluster client"
-  | "an ioredis cluster client";
+export type How = "a URL" | "a node-redis client" | "an ioredis client" | "a node-redis cluster client" | "an ioredis cluster client";
 
 /** `servers`: one, or the masters of a cluster. `prefix`: others on these servers have another. */
 export function redisBus(servers: readonly Broker[], how: How, prefix: string): TestBus {
