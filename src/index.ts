@@ -17,8 +17,8 @@ export {
   type ConnectionsPoolOptions,
   type DrainConnectionsOptions,
   type PoolHost,
-  type SendOutcome,
 } from "./groups/pool.ts";
+export type { ReachOutcome } from "./groups/reach.ts";
 export type { DrainReport } from "./groups/drain.ts";
 export type { ConnectionsPage, MemberEntry, MembersPage, NamesPage, Page, PageOptions, UsersPage } from "./groups/pages.ts";
 export { Channel, type ChannelOptions } from "./channel/channel.ts";
@@ -32,8 +32,10 @@ export {
   type GroupManagerEvents,
   type GroupManagerOptions,
   type GroupPageOptions,
+  type InNamespace,
   type PublishOptions,
 } from "./server/group-manager.ts";
+export type { DisconnectArguments, DisconnectOptions, DisconnectReport } from "./server/disconnect.ts";
 export { DEFAULTS } from "./base/defaults.ts";
 export type { Counters } from "./base/counters.ts";
 export {

@@ -14,16 +14,18 @@ export interface Waiter {
   /** It waits so long at the most. */
   readonly withinMs: number;
   go(): void;
-  /** `late` or too many wait: `unavailable`; else the error of what was waited for. */
+  /** `unavailable`: it was late, or too many wait; else the error of what was waited for. */
   refuse(error: Error): void;
 }
 
+/** Lets calls through one by one, unless something is in the way. */
 export class WaitingLine {
   readonly #clock: Clock;
   readonly #obstacle: () => Promise<unknown> | undefined;
   readonly #waiting = new Map<Waiter, Cancel>();
   #bytes = 0;
   #isWatching = false;
+  #closed: Error | undefined;
 
   /** `obstacle`: undefined, the way is free; else it may be once that is settled. */
   constructor(clock: Clock, obstacle: () => Promise<unknown> | undefined) {
@@ -33,10 +35,11 @@ export class WaitingLine {
 
   /** Has `waiter` go: now, if nothing is in the way and nobody waits before it. */
   enter(waiter: Waiter): void {
+    if (this.#closed !== undefined) return waiter.refuse(this.#closed);
     const obstacle = this.#obstacle();
     if (obstacle === undefined && this.#waiting.size === 0) return waiter.go();
     if (this.#waiting.size >= WAITING_MAX || this.#bytes + waiter.bytes > WAITING_BYTES_MAX) {
-      return waiter.refuse(new GroupcastError("unavailable", "too much waits for the channel already"));
+      return waiter.refuse(new GroupcastError("unavailable", "too much waits already"));
     }
     const late = (): void => {
       this.#leave(waiter);
@@ -47,8 +50,13 @@ export class WaitingLine {
     if (obstacle !== undefined) this.#watch(obstacle);
   }
 
-  /** Refuses everybody who waits. */
-  refuseAll(error: Error): void {
+  /** Refuses everybody, from now on. */
+  close(error: Error): void {
+    this.#closed = error;
+    this.#refuseAll(error);
+  }
+
+  #refuseAll(error: Error): void {
     for (const waiter of [...this.#waiting.keys()]) if (this.#leave(waiter)) waiter.refuse(error);
   }
 
@@ -59,7 +67,7 @@ export class WaitingLine {
       () => this.#move(),
       (thrown: unknown) => {
         this.#isWatching = false;
-        this.refuseAll(asError(thrown));
+        this.#refuseAll(asError(thrown));
       },
     );
   }

@@ -35,7 +35,8 @@ export function toMessage(payload: Payload, except?: Except, kind: Kind = typeof
   return { kind, frame, except: idsOf(except) };
 }
 
-function idsOf(except: Except | undefined): readonly string[] {
+/** @throws GroupcastError `bad_option`, `too_large` */
+export function idsOf(except: Except | undefined): readonly string[] {
   if (except === undefined) return [];
   const list: readonly (Connection | string)[] = Array.isArray(except) ? except : [except];
   let length = 0;

@@ -4,7 +4,7 @@ import { DEFAULTS } from "../base/defaults.ts";
 import { Emitter } from "../base/emitter.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, isPromiseLike, quiet } from "../base/promises.ts";
-import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-codes.ts";
+import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
@@ -14,6 +14,7 @@ import { Fanout } from "./fanout.ts";
 import { type Except, toMessage } from "./message.ts";
 import { checkRate, Pace, type Slots } from "./pace.ts";
 import type { ConnectionsPage, PageOptions } from "./pages.ts";
+import { type ReachOutcome, type ReachRoad, sendTo } from "./reach.ts";
 import { Turn } from "../base/turn.ts";
 
 /** What listeners of a {@link ConnectionsPool} are given. */
@@ -37,15 +38,17 @@ export interface PoolDirectory {
 }
 
 /** @internal How a pool reaches and hears its namespaces in other processes. */
-export interface PoolRoad {
+export interface PoolRoad extends ReachRoad {
   readonly clock: Clock;
   readonly turn: Turn;
   readonly directory: PoolDirectory;
   broadcast(namespace: string, message: Message): Promise<void>;
   /** Brings back what was broadcast to `namespace`, if that can be here within the turn. Runs no listener. */
   catchUp(namespace: string): void;
-  /** Has what is broadcast to `namespace` handed to `fanout`, until the returned undo is called. */
-  hear(namespace: string, fanout: Fanout): () => void;
+  /**
+   * Has what is broadcast to `namespace` handed to `fanout`, and connections of it found by `find`, until the returned undo is called.
+   */
+  hear(namespace: string, fanout: Fanout, find: (id: string) => Connection | undefined): () => void;
 }
 
 export interface ConnectionsPoolOptions {
@@ -63,9 +66,6 @@ export interface DrainConnectionsOptions {
   /** @internal Where leave to close comes from instead of a pace of its own: the primary, for a worker. */
   readonly slots?: Slots | undefined;
 }
-
-/** Outcome of a send to one connection; `unknown_connection`: no connection of that id in this process. */
-export type SendOutcome = "done" | "unknown_connection" | "unknown_outcome";
 
 type Namespace = Owner & { readonly connections: Map<string, Connection>; readonly fanout: Fanout; readonly unhear: () => void };
 type Drain = { readonly report: Promise<DrainReport>; readonly empty: Deferred<void> };
@@ -178,12 +178,27 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   }
 
   /**
-   * Sends to one connection of this process. `done`: its socket has the message.
+   * Sends to one connection, in whichever process it is if the pool belongs to a manager. `done`: its socket has the message. Several
+   * calls for one connection arrive in the order of the calls.
    *
-   * Rejects with `limit`: more than 1 MiB waits for that connection; `bad_option`: neither a string nor bytes.
+   * Rejects with `limit`: more than 1 MiB waits for that connection, or 10,000 requests to other processes are unanswered; `bad_option`:
+   * neither a string nor bytes; and, if it is not in this process, `unavailable`: nothing was sent, because the channel is down or its
+   * process cannot be reached; `too_large`: over 960 KiB.
    */
-  send(namespace: string, id: string, data: Payload): Promise<SendOutcome> {
+  send(namespace: string, id: string, data: Payload): Promise<ReachOutcome> {
     return quiet(this.#send(namespace, id, data));
+  }
+
+  /**
+   * Closes one connection, in whichever process it is if the pool belongs to a manager. Code (default 1000) and reason in either order,
+   * or as `{ code, reason }`. `done`: it is gone; a peer that does not answer is cut within 5 s.
+   *
+   * Rejects with `unavailable` and `limit` as {@link send} does.
+   *
+   * @throws GroupcastError `bad_option`: a code that may not be sent; nothing has happened.
+   */
+  close(namespace: string, id: string, ...args: CloseArguments): Promise<ReachOutcome> {
+    return quiet(this.#close(namespace, id, readCloseArguments(args, CLOSE.normal)));
   }
 
   /**
@@ -272,12 +287,17 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
     return question(this.#road.directory);
   }
 
-  async #send(namespace: string, id: string, data: Payload): Promise<SendOutcome> {
+  async #send(namespace: string, id: string, data: Payload): Promise<ReachOutcome> {
     const connection = this.getConnection(namespace, id);
-    if (connection === undefined) return "unknown_connection";
-    if (connection.send(data)) return "done";
-    if (!connection.$open) return "unknown_connection";
-    throw new GroupcastError("limit", `more than 1 MiB waits for connection ${id}`);
+    if (connection !== undefined) return sendTo(connection, data);
+    return this.#road?.send(namespace, id, data) ?? "unknown_connection";
+  }
+
+  async #close(namespace: string, id: string, goodbye: Goodbye): Promise<ReachOutcome> {
+    const connection = this.getConnection(namespace, id);
+    if (connection === undefined) return this.#road?.close(namespace, id, goodbye) ?? "unknown_connection";
+    await connection.close(goodbye);
+    return "done";
   }
 
   async #broadcast(namespace: string, data: Payload, except: Except | undefined): Promise<void> {
@@ -301,10 +321,11 @@ export class ConnectionsPool extends Emitter<ConnectionsPoolEvents> {
   #open(name: string): Namespace {
     const road = this.#road;
     const fanout = new Fanout(this.#turn, road && ((): void => road.catchUp(name)));
+    const connections = new Map<string, Connection>();
     const namespace: Namespace = {
-      connections: new Map(),
+      connections,
       fanout,
-      unhear: road?.hear(name, fanout) ?? ((): void => {}),
+      unhear: road?.hear(name, fanout, (id) => connections.get(id)) ?? ((): void => {}),
       closed: (connection) => {
         if (this.#remove(connection)) this.#emptiedBy.add(connection);
       },

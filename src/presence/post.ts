@@ -16,6 +16,7 @@ export type { Words } from "./letter.ts";
 export const ANSWER_WITHIN_MS = 5_000;
 /** Questions that may be unanswered at a time. */
 const ASKS_MAX = 10_000;
+const GONE = "that process was gone before it answered";
 const LATE = "that process has not answered in time";
 
 export interface PostOptions {
@@ -138,9 +139,14 @@ export class Post {
     return asked.answer.promise;
   }
 
-  /** Ends what is unanswered, with `unknown_outcome`, and what waits, with `closed`. To be called before the channel is stopped. */
+  /** That node is gone: what it has not answered ends, with `unknown_outcome`. */
+  abandon(node: string): void {
+    for (const asked of this.#asked.values()) if (asked.node === node) asked.answer.reject(new GroupcastError("unknown_outcome", GONE));
+  }
+
+  /** Ends what is unanswered, with `unknown_outcome`, and what waits or comes later, with `closed`. The channel is stopped next. */
   stop(): void {
-    this.#line.refuseAll(new GroupcastError("closed", "the channel is stopped"));
+    this.#line.close(new GroupcastError("closed", "the channel is stopped"));
     for (const { answer } of this.#asked.values()) answer.reject(new GroupcastError("unknown_outcome"));
   }
 

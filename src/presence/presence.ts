@@ -69,6 +69,7 @@ export class Presence<P extends Present = Present> {
       clock,
       random,
       node: post.node,
+      isLossy: !channel.isImmediate,
       isDead: (node, incarnation) => this.#tombs.holds(node, incarnation),
       want: (ask) => this.#publish(WORDS, { do: "want", ...this.#self, ...(ask !== undefined && { ask }) }),
       ask: (node, want) => void quiet(post.tell(node, WANT, { incarnation: this.#incarnation, ...want })),
@@ -175,6 +176,7 @@ export class Presence<P extends Present = Present> {
 
   /** Begins to hear the others; to be called once, when the channel and the post are started. */
   start(): void {
+    this.#makeWill();
     this.#words = this.#channel.hear(WORDS, (record) => this.#hearWords(record));
     if (this.#channel.isUp) this.up();
   }
@@ -192,6 +194,7 @@ export class Presence<P extends Present = Present> {
   down(): void {
     this.#isUp = false;
     this.#incarnation++;
+    this.#makeWill();
     this.#teller.down();
     this.#holder.down();
   }
@@ -278,7 +281,13 @@ export class Presence<P extends Present = Present> {
   #rise(incarnation: number | undefined): void {
     if (!this.#isUp) return; // it will, with its link
     this.#incarnation = Math.max(this.#incarnation, incarnation ?? 0) + 1;
+    this.#makeWill();
     this.#hello().catch(this.#failed);
+  }
+
+  /** If the bus can: it says that this process is dead, in this incarnation, when it loses it. */
+  #makeWill(): void {
+    this.#channel.will(WORDS, toMessage({ do: "dead", ...this.#self }));
   }
 
   #tell<Args extends unknown[]>(listeners: ReadonlySet<(...args: Args) => void>, ...args: Args): void {

@@ -5,7 +5,7 @@ import type { Member } from "./roll.ts";
 
 /** A connection of this process, as presence tells the others of it. */
 export interface Present extends Member {
-  /** @internal Given by presence. */
+  /** Given by presence. */
   $serial: number;
   readonly namespace: string;
   /** Its groups, by name. */
@@ -43,7 +43,8 @@ export class Rows {
     return this.letters[0]?.length === 0;
   }
 
-  here({ $serial, namespace, id, user, groups }: Present): void {
+  here(present: Present): void {
+    const { $serial, namespace, id, user, groups } = present;
     const [first = NONE, ...more] = pieces(groups.keys());
     this.#push([$serial, namespace, id, user, first], namespace.length + id.length + (user?.length ?? 0) + lengthOf(first));
     for (const piece of more) this.#push([$serial, piece, NONE], lengthOf(piece));

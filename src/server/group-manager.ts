@@ -14,18 +14,22 @@ import { type Action, Memberships, type MembershipsHost, type Refused, type Verd
 import { type SendOptions, toMessage } from "../groups/message.ts";
 import type { MembersPage, NamesPage, PageOptions, UsersPage } from "../groups/pages.ts";
 import type { PoolHost, PoolRoad } from "../groups/pool.ts";
+import type { ReachOutcome } from "../groups/reach.ts";
 import { Post } from "../presence/post.ts";
 import { Presence } from "../presence/presence.ts";
 import { Turn } from "../base/turn.ts";
-import { CLOSE, type CloseArguments, type Goodbye, readCloseArguments } from "../wire/close-codes.ts";
+import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-codes.ts";
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
 import { channelOf } from "./channel-of.ts";
-import { CloseEverywhere } from "./close-everywhere.ts";
+import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "./close-everywhere.ts";
+import { ConnectionsHere } from "./connections-here.ts";
 import { deliver, type Receiver } from "./deliver.ts";
 import { Directory } from "./directory.ts";
-import { Here } from "./here.ts";
+import { OwnNode } from "./own-node.ts";
+import { type DisconnectArguments, type DisconnectReport, readDisconnect } from "./disconnect.ts";
+import { Reach } from "./reach.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
 /** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
@@ -91,11 +95,14 @@ export interface PublishOptions extends SendOptions {
   readonly key?: string | undefined;
 }
 
-/** Options of the questions that {@link GroupManager} answers by pages. */
-export interface GroupPageOptions extends PageOptions {
-  /** Default `"default"`. */
+/** Options of {@link GroupManager.addTo}, {@link GroupManager.removeFrom} and their like. */
+export interface InNamespace {
+  /** Of the connection and the group; default `"default"`. */
   readonly namespace?: string | undefined;
 }
+
+/** Options of the questions that {@link GroupManager} answers by pages. */
+export interface GroupPageOptions extends PageOptions, InNamespace {}
 
 /**
  * All groups of this process, and the way to their members in the others.
@@ -107,16 +114,20 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
+  /** How other processes call this one: 128 random bits, new with each manager. */
+  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;
   readonly #logger: Logger;
+  readonly #post: Post;
+  readonly #here = new ConnectionsHere();
   readonly #closing: CloseEverywhere;
+  readonly #reach: Reach;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
-  readonly #post: Post;
   readonly #presence: Presence<Connection>;
-  readonly #here: Here;
+  readonly #ownNode: OwnNode;
   readonly #directory: Directory;
   /** @internal */
   readonly poolRoad: PoolRoad;
@@ -135,14 +146,25 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     this.#turn = new Turn(clock, checkDelay(options.batchDelayMs ?? DEFAULTS.batchDelayMs));
     this.#channel = channelOf(options.channel ?? "memory", { prefix: options.prefix, clock });
     const random = options.random ?? systemRandom;
-    const node = random.id();
+    const channel = this.#channel;
+    const node = (this.node = random.id());
     const failed = (error: Error): void => void this.emit("error", error);
-    this.#closing = new CloseEverywhere(this.#channel, clock, node);
+    const post = (this.#post = new Post({ channel, clock, node, failed }));
+    const presence = (this.#presence = new Presence<Connection>({ channel, post, clock, random, failed }));
+    this.#closing = new CloseEverywhere({
+      channel,
+      clock,
+      post,
+      presence,
+      members: {
+        has: (namespace, name) => this.get(name, namespace) !== undefined,
+        close: (request) => closeMembers(this.get(request.name, request.namespace), request),
+      },
+    });
+    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
     this.#memberships = new Memberships(this.#host(options, clock));
-    this.#post = new Post({ channel: this.#channel, clock, node, failed });
-    this.#presence = new Presence({ channel: this.#channel, post: this.#post, clock, random, failed });
-    this.#here = new Here(node, this.#memberships, this.#presence.present);
-    this.#directory = new Directory(this.#presence, this.#channel, this.#here);
+    this.#ownNode = new OwnNode(node, this.#memberships, presence.present);
+    this.#directory = new Directory(presence, channel, this.#ownNode);
     this.poolRoad = this.#poolRoad(clock);
     let downAt: number | undefined;
     const watcher: ChannelWatcher = {
@@ -160,15 +182,10 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       failed,
     };
-    this.#channel.start(watcher, this.#turn);
-    this.#post.start();
-    this.#presence.start();
-    if (options.presence === "always") void this.#presence.load();
-  }
-
-  /** This process' name among all that share the channel; a new one for each manager. */
-  get node(): string {
-    return this.#post.node;
+    channel.start(watcher, this.#turn);
+    post.start();
+    presence.start();
+    if (options.presence === "always") void presence.load();
   }
 
   /** Groups in this process, over all namespaces. */
@@ -281,6 +298,39 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   }
 
   /**
+   * Closes the members of a group in every process, after everything that was published before; this process needs no member. Reason and
+   * code (default 1000) in either order, or as `{ reason, code }`; `except` stay. Resolves when every process has confirmed that its members
+   * are gone, after 5 s in any case.
+   *
+   * Rejects with `unavailable` if the channel is down, and with `closed` if it is stopped; the members in this process are closed then, too.
+   *
+   * @throws GroupcastError `bad_group`, or `bad_option`: a code that may not be sent; nobody has been closed.
+   */
+  disconnect(name: string, ...args: DisconnectArguments): Promise<DisconnectReport> {
+    return quiet(this.#disconnect(readDisconnect(name, args)));
+  }
+
+  /**
+   * Has a connection join a group, in whichever process it is, as its own `join` would: `authorize` is asked there. `done`: it is a
+   * member, and misses nothing that is published from then on.
+   *
+   * Rejects as its own `join` would: `forbidden`, `limit`, `closed`, `bad_group`; and with `unavailable`: it has not joined, because the
+   * channel is down or its process cannot be reached; `limit`: 10,000 requests to other processes are unanswered.
+   */
+  addTo(name: string, connectionId: string, { namespace = DEFAULTS.namespace }: InNamespace = {}): Promise<ReachOutcome> {
+    return this.#reach.join(namespace, connectionId, name);
+  }
+
+  /**
+   * Has a connection leave a group, in whichever process it is. `done`: it is no member, whether it was one or not.
+   *
+   * Rejects with `bad_group`; and, if it is not in this process, with `unavailable` and `limit` as {@link addTo} does.
+   */
+  removeFrom(name: string, connectionId: string, { namespace = DEFAULTS.namespace }: InNamespace = {}): Promise<ReachOutcome> {
+    return this.#reach.leave(namespace, connectionId, name);
+  }
+
+  /**
    * Makes a connection one of this manager's. Done by the middleware, and by a pool made with `{ groups }`.
    *
    * @throws GroupcastError `bad_option`: it is in groups of another manager.
@@ -335,6 +385,15 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     await this.#channel.stop();
   }
 
+  async #disconnect(request: CloseRequest): Promise<DisconnectReport> {
+    try {
+      return await this.#closing.ask(request);
+    } catch (error) {
+      if (error instanceof GroupcastError && error.code === "unknown_outcome") return { outcome: "unknown_outcome", closed: 0 };
+      throw error;
+    }
+  }
+
   #host(options: GroupManagerOptions, clock: Clock): MembershipsHost {
     return {
       clock,
@@ -354,7 +413,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
           pushExcept: (frame, except) => group.$pushExcept(frame, except),
         };
         const hearing = this.#channel.hear(topicOf(group), (record) => {
-          deliver(record, receiver, (frame) => this.#closing.obey(frame, (goodbye) => closeMembers(group, goodbye)));
+          deliver(record, receiver, (frame) => this.#closing.obey(group.namespace, group.name, frame));
         });
         this.#hearings.set(group, hearing);
         await hearing.ready;
@@ -365,40 +424,37 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       came: (connection) => {
         this.#presence.came(connection);
-        this.#here.came(connection);
+        this.#ownNode.came(connection);
       },
       went: (connection) => {
         this.#presence.went(connection);
-        this.#here.went(connection);
+        this.#ownNode.went(connection);
       },
       renamed: (connection, previous) => {
         this.#presence.renamed(connection);
-        this.#here.renamed(connection, previous);
+        this.#ownNode.renamed(connection, previous);
       },
       joined: (group, connection) => {
         this.#presence.joined(connection, group.name);
-        this.#here.joined(group, connection);
+        this.#ownNode.joined(group, connection);
       },
       left: (group, connection) => {
         this.#presence.left(connection, group.name);
-        this.#here.left(group, connection);
+        this.#ownNode.left(group, connection);
       },
       publish: (group, message) => this.#send(topicOf(group), message),
       catchUp: (group) => {
         if (this.#channel.isGathering) this.#channel.flush(topicOf(group));
       },
-      closeAll: (group, goodbye) =>
-        this.#closing.ask(topicOf(group), goodbye).catch((error: unknown) => {
-          // The others cannot be reached; at least nobody here is left behind.
-          void closeMembers(group, goodbye);
-          throw error;
-        }),
+      closeAll: async ({ namespace, name }, goodbye) => {
+        await this.#closing.ask({ namespace, name, goodbye, except: [] });
+      },
       created: (group) => {
-        this.#here.created(group);
+        this.#ownNode.created(group);
         this.emit("created", group);
       },
       destroyed: (group) => {
-        this.#here.destroyed(group);
+        this.#ownNode.destroyed(group);
         this.emit("destroyed", group);
       },
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
@@ -417,10 +473,16 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       catchUp: (namespace) => {
         if (this.#channel.isGathering) this.#channel.flush(encodeTopic({ kind: "namespace", namespace }));
       },
-      hear: (namespace, fanout) => {
+      hear: (namespace, fanout, find) => {
         const hearing = this.#channel.hear(encodeTopic({ kind: "namespace", namespace }), (record) => deliver(record, fanout, () => {}));
-        return () => hearing.stop();
+        const forget = this.#here.add(namespace, find);
+        return () => {
+          hearing.stop();
+          forget();
+        };
       },
+      send: (namespace, id, data) => this.#reach.send(namespace, id, data),
+      close: (namespace, id, goodbye) => this.#reach.close(namespace, id, goodbye),
     };
   }
 }
@@ -441,8 +503,10 @@ function checkDelay(delayMs: number): number {
 }
 
 // Not from within the channel: what other groups have gathered for the members comes before the close frame, and could not come back now.
-function closeMembers(group: ConnectionGroup, goodbye: Goodbye): Promise<void> {
-  const members = [...group];
-  const closed = Promise.resolve().then(() => Promise.all(members.map((member) => member.close(goodbye))));
-  return quiet(closed.then(() => {}));
+async function closeMembers(group: ConnectionGroup | undefined, { goodbye, except }: CloseRequest): Promise<number> {
+  const stay = new Set(except);
+  const members = [...(group ?? [])].filter(({ id }) => !stay.has(id));
+  await Promise.resolve();
+  await Promise.all(members.map((member) => member.$closeWithin(goodbye, CLOSE_FOR_OTHERS_WITHIN_MS)));
+  return members.length;
 }

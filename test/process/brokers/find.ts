@@ -26,7 +26,7 @@ export async function findServer(name: ServerName, path = process.env["PATH"] ??
     const command = join(folder, name);
     if (folder !== "" && isProgram(command)) return { command, env: process.env };
   }
-  return unpack(name, PACKAGES[name]);
+  return unpack(name, PACKAGES);
 }
 
 function isProgram(path: string): boolean {

@@ -20,7 +20,7 @@ export interface RedisCluster {
   /** Of the first node; each knows the others. */
   readonly url: string;
   /** Ends every node. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 // A node that is gone is missed after 1 s, and those that are left serve their slots without it. A replica gets its first copy at once.

@@ -163,11 +163,12 @@ describe("words from node to node", () => {
     expect(a.clock.timers).toBe(0);
   });
 
-  it("that wait when it is stopped are closed", async () => {
+  it("that wait when it is stopped, or come later, are closed", async () => {
     const a = stepNode(new StepBus(), "a");
     const all = [a.post.ask("b", "x", {}), a.post.tell("b", "x", {})];
     a.post.stop();
-    expect(await Promise.all(all.map(codeOf))).toEqual(["closed", "closed"]);
+    all.push(a.post.ask("b", "x", {}));
+    expect(await Promise.all(all.map(codeOf))).toEqual(["closed", "closed", "closed"]);
     expect(a.clock.timers).toBe(0);
   });
 });

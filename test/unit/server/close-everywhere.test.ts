@@ -179,14 +179,19 @@ describe("what another process sends in place of a request", () => {
     "[]",
     "{}",
     '{"do":"close"}',
-    '{"do":"close","id":"1","code":1000,"reason":"","replyTo":"r"}',
-    '{"do":"close","id":1,"code":"1000","reason":"","replyTo":"r"}',
-    '{"do":"close","id":1,"code":1000,"reason":7,"replyTo":"r"}',
-    '{"do":"close","id":1,"code":1000,"reason":""}',
-    '{"do":"close","id":1,"code":1005,"reason":"","replyTo":"r"}',
-    '{"do":"close","id":1,"code":1e999,"reason":"","replyTo":"r"}',
-    '{"do":"closed","id":1}',
-    '{"do":"explode","id":1}',
+    '{"do":"close","id":"1","node":"o","goodbye":{},"except":[]}',
+    '{"do":"close","id":1,"node":7,"goodbye":{},"except":[]}',
+    '{"do":"close","id":1,"node":"o\\u0000p","goodbye":{},"except":[]}',
+    '{"do":"close","id":1,"node":"o","except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":null,"except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":[],"except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":{"code":"1000"},"except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":{"reason":7},"except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":{"code":1005},"except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":{"code":1e999},"except":[]}',
+    '{"do":"close","id":1,"node":"o","goodbye":{}}',
+    '{"do":"close","id":1,"node":"o","goodbye":{},"except":[7]}',
+    '{"do":"explode","id":1,"node":"o","goodbye":{},"except":[]}',
   ])("%s: closes nobody, reaches nobody, and throws nothing", async (text) => {
     const here = stepProcess();
     here.adapter.up();
@@ -202,7 +207,7 @@ describe("what another process sends in place of a request", () => {
     here.adapter.up();
     const a = here.connect("a");
     await a.connection.join("x");
-    here.adapter.events.receive(topic, control('{"do":"close","id":1,"code":4000,"reason":"bye","replyTo":"r\\u0000other"}'));
+    here.adapter.events.receive(topic, control('{"do":"close","id":1,"node":"other","goodbye":{"code":4000,"reason":"bye"},"except":[]}'));
     await here.clock.advanceAsync();
     await here.clock.advanceAsync();
     expect(a.socket.closeSent).toEqual({ code: 4000, reason: "bye" });

@@ -9,7 +9,7 @@ import { type Member, Register, Roll } from "../presence/roll.ts";
 
 const NOTHING: readonly never[] = [];
 
-export class Here implements NodeView {
+export class OwnNode implements NodeView {
   readonly node: string;
   readonly #memberships: Memberships;
   readonly #present: ReadonlySet<Connection>;
