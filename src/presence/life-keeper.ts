@@ -4,8 +4,8 @@ import type { GroupKey } from "./life-state.ts";
 
 /** Statements that may be on their way at a time; what else is to be said waits. */
 export const SAYING_MAX = 1_000;
-/** A timer that comes so late has been slept over: the process was stopped, and what came meanwhile is not read yet. */
-export const SLEPT_MS = 2_000;
+/** A timer that is so late was slept over: the process was stopped, and what has come meanwhile may not be read yet. */
+export const SLEPT_MS = 1_000;
 /** What could not be said or judged is tried again after this. */
 export const RETRY_MS = 250;
 
@@ -72,6 +72,7 @@ export class LifeKeeper {
   }
 
   #look(): void {
+    this.#notice();
     for (const key of this.#dirty) {
       if (this.#isFull) return; // on with it when something is heard
       this.#dirty.delete(key);
@@ -109,17 +110,22 @@ export class LifeKeeper {
     this.#timer?.cancel();
     const { clock } = this.#host;
     const cancel = clock.after(dueMs - clock.now(), () => {
-      this.#timer = undefined;
-      if (clock.now() - dueMs > SLEPT_MS) this.#linger();
+      this.#notice();
+      this.#timer = undefined; // also if it came a little too early, as timers may
       this.#look();
     });
     this.#timer = { dueMs, cancel };
   }
 
-  /** All wait anew. */
-  #linger(): void {
-    const dueMs = this.#host.clock.now() + this.#host.vacatedAfterMs;
-    for (const key of [...this.#lingering.keys()]) this.#lingering.set(key, dueMs);
+  /** After a sleep all wait anew. What has come may be read before the timer runs. */
+  #notice(): void {
+    const now = this.#host.clock.now();
+    if (this.#timer === undefined || this.#timer.dueMs > now) return;
+    const lateMs = now - this.#timer.dueMs;
+    this.#timer.cancel();
+    this.#timer = undefined;
+    if (lateMs <= SLEPT_MS) return;
+    for (const key of [...this.#lingering.keys()]) this.#lingering.set(key, now + this.#host.vacatedAfterMs);
   }
 
   #say(key: GroupKey, life: string | undefined): void {

@@ -2,28 +2,25 @@
 // not know groups: which ones have members here is a port.
 import type { Clock } from "../base/clock.ts";
 import { asError, GroupcastError } from "../base/errors.ts";
-import { quiet } from "../base/promises.ts";
+import { quiet, within } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
 import type { Receipt } from "../channel/adapter.ts";
-import type { Channel, Hearing } from "../channel/channel.ts";
+import type { Hearer, Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
+import type { Message } from "../wire/record.ts";
 import { sendState } from "./life-answer.ts";
 import { LifeKeeper } from "./life-keeper.ts";
+import { LifeRoll, LOOK_EVERY_MS } from "./life-roll.ts";
 import { Newcomer } from "./life-newcomer.ts";
 import { type Change, type GroupKey, groupOf, keyOf, LifeState, Witnessed } from "./life-state.ts";
 import { type Answer, lifeId, LIVES_VERB, readAnswer, readStatements, type Statement, writeStatement } from "./life-words.ts";
 import type { Index } from "./known.ts";
 import type { Post } from "./post.ts";
 
+/** The last word may take so long, ms. */
+const GONE_WITHIN_MS = 500;
 /** Answers that are on their way at a time. */
 const ANSWERING_MAX = 4;
-/** How often everybody looks whether all who take part are alive. */
-export const LOOK_EVERY_MS = 5_000;
-/** Who is missed so often is said to be gone: longer than {@link Index} takes to hear of somebody who has just come. */
-export const MISSED_MAX = 3;
-/** Who is not the first in the list waits so long, and by chance up to as long again, before it says that somebody is gone. */
-export const GONE_AFTER_MS = 1_000;
-
 /** One life of a group. */
 export interface GroupLife {
   readonly name: string;
@@ -33,7 +30,7 @@ export interface GroupLife {
 }
 
 export interface LivesOptions {
-  readonly channel: Pick<Channel, "hear" | "publish" | "isUp">;
+  readonly channel: OrderedChannel;
   readonly post: Pick<Post, "node" | "ready" | "hear" | "tell">;
   readonly presence: PresenceOfOthers;
   readonly clock: Clock;
@@ -41,6 +38,13 @@ export interface LivesOptions {
   /** A group is without members for so long before it is vacated. Of several processes' the leader's counts. */
   readonly vacatedAfterMs: number;
   readonly host: LivesHost;
+}
+
+/** What is asked of a `Channel`. */
+export interface OrderedChannel {
+  readonly isUp: boolean;
+  hear(topic: string, hearer: Hearer): Hearing;
+  publish(topic: string, message: Message): Promise<Receipt>;
 }
 
 /** What is asked of `Presence`. */
@@ -79,6 +83,7 @@ export class Lives {
   readonly #options: LivesOptions;
   readonly #topic = encodeTopic({ kind: "lives" });
   readonly #witnessed = new Witnessed();
+  readonly #roll: LifeRoll;
   #hearing: Hearing | undefined;
   #isHearing = false;
   #isStopped = false;
@@ -95,11 +100,17 @@ export class Lives {
   // The number of the last life that was said by this process or heard.
   #number = 0;
   #answering = 0;
-  /** How often each that takes part was not alive when looked for. */
-  #missed = new Map<string, number>();
 
   constructor(options: LivesOptions) {
     this.#options = options;
+    const { clock, random, post, presence } = options;
+    this.#roll = new LifeRoll({
+      clock,
+      random,
+      all: () => this.#following && { participants: this.#following.state.participants, nonce: this.#following.nonce },
+      alive: () => (presence.index.isWhole ? new Set(presence.index.nodes()).add(post.node) : undefined),
+      sayGone: (nonce) => void this.#say({ say: "gone", nonce }),
+    });
   }
 
   /** Takes part from now on; what has a life already is told soon. The channel is started. */
@@ -112,8 +123,8 @@ export class Lives {
     });
     this.#undos = [
       presence.onChanged((namespace, name) => this.changed(namespace, name)),
-      presence.onNodeGone((node) => this.#bury(node)),
-      clock.every(LOOK_EVERY_MS, () => this.#lookAround()),
+      presence.onNodeGone((node) => this.#roll.bury(node)),
+      clock.every(LOOK_EVERY_MS, () => this.#roll.look()),
     ];
     void presence.load(); // never rejects, and what it brings is told by `onChanged`
     const hearing = channel.hear(this.#topic, (record) => {
@@ -138,17 +149,18 @@ export class Lives {
     this.#keeper?.changed(keyOf({ namespace, name }));
   }
 
-  /** Takes part no longer. Resolves when that was said; the channel is stopped after that. Never rejects. */
-  async stop(): Promise<void> {
-    if (this.#isStopped) return;
+  /** Takes part no longer. Undefined: nobody need know; else resolves when it was said, and never rejects. The channel is stopped after that. */
+  stop(): Promise<void> | undefined {
     const nonce = this.#following?.nonce ?? this.#newcomer?.nonce;
     this.#isStopped = true;
     this.#isHearing = false;
     this.#lose();
-    for (const undo of this.#undos) undo();
+    for (const undo of this.#undos.splice(0)) undo();
     this.#hearing?.stop();
-    // Where it cannot be said, the others find out.
-    if (nonce !== undefined && this.#options.channel.isUp) await this.#say({ say: "gone", nonce }).catch(() => {});
+    // Where it cannot be said now, the others find out.
+    if (nonce === undefined || !this.#options.channel.isUp) return undefined;
+    const said = this.#say({ say: "gone", nonce });
+    return within(this.#options.clock, GONE_WITHIN_MS, said, () => new GroupcastError("unavailable")).then(ignore, ignore);
   }
 
   async #begin(hearing: Hearing): Promise<void> {
@@ -312,38 +324,6 @@ export class Lives {
   #emit({ event, key, life }: Change): void {
     if (!this.#isStopped) this.#options.host[event](Object.freeze({ ...groupOf(key), life }));
   }
-
-  /** A node has died or stopped. */
-  #bury(node: string): void {
-    if (this.#following === undefined) return;
-    for (const [nonce, its] of this.#following.state.participants) if (its === node) this.#sayGone(nonce);
-  }
-
-  /** The first of the others says it; they say it if it does not. */
-  #sayGone(nonce: string): void {
-    const following = this.#following;
-    if (following === undefined) return;
-    const { clock, random } = this.#options;
-    const first = [...following.state.participants.keys()].find((other) => other !== nonce);
-    const say = (): void => {
-      if (this.#following === following && following.state.participants.has(nonce)) void this.#say({ say: "gone", nonce });
-    };
-    if (first === following.nonce) say();
-    else clock.after(GONE_AFTER_MS * (1 + random.unit()), say);
-  }
-
-  /** Whoever was never heard of, or has died unseen, must not be waited for. */
-  #lookAround(): void {
-    const { post, presence } = this.#options;
-    const missed = new Map<string, number>();
-    if (this.#following !== undefined && presence.index.isWhole) {
-      const alive = new Set(presence.index.nodes()).add(post.node);
-      for (const [nonce, node] of this.#following.state.participants) {
-        if (alive.has(node)) continue;
-        missed.set(nonce, (this.#missed.get(nonce) ?? 0) + 1);
-        if ((missed.get(nonce) ?? 0) >= MISSED_MAX) this.#sayGone(nonce);
-      }
-    }
-    this.#missed = missed;
-  }
 }
+
+const ignore = (): void => {};

@@ -15,6 +15,7 @@ import { type SendOptions, toMessage } from "../groups/message.ts";
 import type { MembersPage, NamesPage, PageOptions, UsersPage } from "../groups/pages.ts";
 import type { PoolHost, PoolRoad } from "../groups/pool.ts";
 import type { ReachOutcome } from "../groups/reach.ts";
+import { type GroupLife, Lives } from "../presence/lives.ts";
 import { Post } from "../presence/post.ts";
 import { Presence } from "../presence/presence.ts";
 import { Turn } from "../base/turn.ts";
@@ -32,12 +33,23 @@ import { type DisconnectArguments, type DisconnectReport, readDisconnect } from 
 import { Reach } from "./reach.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
-/** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
+/** What listeners of a {@link GroupManager} are given. All are of this process, but for `occupied`, `vacated`, `degraded` and `restored`. */
 export interface GroupManagerEvents {
   /** A group has got its first member in this process; told before that member's `join`. */
   created: [group: ConnectionGroup];
   /** A group has lost its last member in this process; its size is 0. */
   destroyed: [group: ConnectionGroup];
+  /**
+   * A group has got its first member in any process: told once for each life of a group, to every process that listens to this or to
+   * `vacated`, well within a second. With the first such listener the groups that have members already are told, each once. A process
+   * that was cut off is told the difference.
+   */
+  occupied: [life: GroupLife];
+  /**
+   * A group has had no member in any process for `vacatedAfterMs`: the end of the life that `occupied` has told, told once, also if the
+   * last members went with their process.
+   */
+  vacated: [life: GroupLife];
   /** Somebody was not let in, or not let publish. */
   refused: [refused: Refused];
   /** The channel is down: publishing waits up to 5 s, then rejects with `unavailable`. */
@@ -80,6 +92,11 @@ export interface GroupManagerOptions {
    * 100. 10 take half of the CPU off 300 to 3,000 messages a second to 1,000 members. A process with time to spare sends at once.
    */
   readonly batchDelayMs?: number | undefined;
+  /**
+   * A group is vacated when it has had no member anywhere for so long, ms; default 2,000, at most an hour. To be the same in all
+   * processes: one of them decides for all.
+   */
+  readonly vacatedAfterMs?: number | undefined;
   /** Where unheard errors go; default: the console. Any pino logger will do. */
   readonly logger?: Logger | undefined;
   /** For tests: time and chance. */
@@ -124,6 +141,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   readonly #here = new ConnectionsHere();
   readonly #closing: CloseEverywhere;
   readonly #reach: Reach;
+  readonly #lives: Lives;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
   readonly #presence: Presence<Connection>;
@@ -162,6 +180,21 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
     });
     this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
+    this.#lives = new Lives({
+      channel,
+      post,
+      presence,
+      clock,
+      random,
+      vacatedAfterMs: checkVacatedAfter(options.vacatedAfterMs ?? DEFAULTS.vacatedAfterMs),
+      host: {
+        has: (namespace, name) => (this.get(name, namespace)?.size ?? 0) > 0,
+        groups: () => this.groups(),
+        occupied: (life) => void this.emit("occupied", life),
+        vacated: (life) => void this.emit("vacated", life),
+        failed,
+      },
+    });
     this.#memberships = new Memberships(this.#host(options, clock));
     this.#ownNode = new OwnNode(node, this.#memberships, presence.present);
     this.#directory = new Directory(presence, channel, this.#ownNode);
@@ -170,11 +203,13 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     const watcher: ChannelWatcher = {
       up: () => {
         this.#presence.up();
+        this.#lives.up();
         if (downAt !== undefined) this.emit("restored", { downMs: clock.now() - downAt });
         downAt = undefined;
       },
       down: (reason) => {
         this.#presence.down();
+        this.#lives.down();
         downAt ??= clock.now();
         const isHeard = this.emit("degraded", { reason });
         // An outage passes; what is set up wrong does not, so somebody has to be told.
@@ -361,6 +396,10 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return quiet(this.#stop());
   }
 
+  protected override listening(event: keyof GroupManagerEvents): void {
+    if (event === "occupied" || event === "vacated") this.#lives.start();
+  }
+
   protected override unheard(error: Error): void {
     this.#logger.error({ err: error }, error.message);
   }
@@ -380,7 +419,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   }
 
   async #stop(): Promise<void> {
-    await this.#presence.stop();
+    await Promise.all([this.#lives.stop(), this.#presence.stop()]);
     this.#post.stop();
     await this.#channel.stop();
   }
@@ -451,10 +490,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       created: (group) => {
         this.#ownNode.created(group);
+        this.#lives.changed(group.namespace, group.name);
         this.emit("created", group);
       },
       destroyed: (group) => {
         this.#ownNode.destroyed(group);
+        this.#lives.changed(group.namespace, group.name);
         this.emit("destroyed", group);
       },
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
@@ -490,6 +531,9 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
 /** Longer texts may be more than a channel carries. */
 const TEXT_BYTES_MAX = 64 * 1024;
 
+/** An hour. */
+const VACATED_AFTER_MS_MAX = 3_600_000;
+
 // Without a log nothing has a place.
 const NOWHERE: Published = Object.freeze({ position: null });
 
@@ -500,6 +544,11 @@ function topicOf(group: ConnectionGroup): string {
 function checkDelay(delayMs: number): number {
   if (typeof delayMs === "number" && delayMs >= 0 && delayMs <= BATCH_DELAY_MS_MAX) return delayMs;
   throw new GroupcastError("bad_option", `batchDelayMs is 0 to ${BATCH_DELAY_MS_MAX}, not ${delayMs}`);
+}
+
+function checkVacatedAfter(ms: number): number {
+  if (typeof ms === "number" && ms >= 0 && ms <= VACATED_AFTER_MS_MAX) return ms;
+  throw new GroupcastError("bad_option", `vacatedAfterMs is 0 to ${VACATED_AFTER_MS_MAX}, not ${ms}`);
 }
 
 // Not from within the channel: what other groups have gathered for the members comes before the close frame, and could not come back now.

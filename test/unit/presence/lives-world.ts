@@ -106,6 +106,10 @@ export class FakeProcess {
   wasAway = false;
   hearer: ((record: MessageRecord) => void) | undefined;
   hears = false;
+  /** Called with everything that is told to it by post. */
+  onPost: () => void = () => {};
+  /** So many publishes are refused, though the link is up. */
+  refuses = 0;
   readonly #world: World;
   readonly #heard = deferred();
   #link = 0;
@@ -172,8 +176,10 @@ export class FakeProcess {
   resume(): void {
     if (!this.isStopped) return;
     this.isStopped = false;
-    // The worst case: what is due runs before what has come is read.
-    for (const run of [...this.#timers.splice(0), ...this.#messages.splice(0)]) this.#world.clock.after(0, () => this.#run(run, "message"));
+    // What is due runs before what has come is read, or one of that is read first.
+    const [timers, messages] = [this.#timers.splice(0), this.#messages.splice(0)];
+    const first = this.#world.unit() < 0.5 ? messages.splice(0, 1) : [];
+    for (const run of [...first, ...timers, ...messages]) this.#world.clock.after(0, () => this.#run(run, "message"));
     this.#world.clock.after(1, () => this.#returns());
   }
 
@@ -237,7 +243,10 @@ export class FakeProcess {
 
   /** Somebody tells it something by post. */
   receive(words: Words, from: string): void {
-    this.bring("post", () => this.#post?.(words, from));
+    this.bring("post", () => {
+      this.onPost();
+      this.#post?.(words, from);
+    });
   }
 
   #options(): LivesOptions {
@@ -313,7 +322,10 @@ export class FakeProcess {
         });
       });
     };
-    if (this.isUp) go();
+    if (this.refuses > 0) {
+      this.refuses--;
+      receipt.reject(new GroupcastError("unavailable"));
+    } else if (this.isUp) go();
     else this.#hold(go, receipt);
     return receipt.promise;
   }

@@ -6,7 +6,7 @@ import { decodeTopic } from "../../../src/channel/topics.ts";
 import type { Cancel, Clock } from "../../../src/base/clock.ts";
 import { type Deferred, deferred } from "../../../src/base/promises.ts";
 import type { Random } from "../../../src/base/random.ts";
-import { Connection, ConnectionsPool, GroupcastError, GroupManager, type GroupManagerOptions } from "../../../src/index.ts";
+import { Connection, ConnectionsPool, GroupcastError, GroupManager, type GroupManagerOptions, type Page } from "../../../src/index.ts";
 import { FakeClock, FakeSocket } from "../../../src/testing/index.ts";
 import { readPayloads } from "../../../src/wire/frames.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
@@ -406,18 +406,28 @@ export class World {
   /** The same as a process answers it. Throws if answers are partial, or contradict each other. */
   async belief(node: Node): Promise<Record<string, string[]>> {
     const all = new Map<string, string[]>();
-    const { names, partial } = await this.wait(node.groups.names({ limit: 1_000 }));
-    if (partial === true) throw new Error(`${node.name} says that names are partial`);
-    for (const { name, members } of names) {
-      const page = await this.wait(node.groups.members(name, { limit: 1_000 }));
-      const count = await this.wait(node.groups.count(name));
-      const ids = page.members.map(({ id }) => id);
-      if (page.partial === true) throw new Error(`${node.name} says that members are partial`);
-      if (new Set([members, count, page.count, ids.length, new Set(ids).size]).size > 1)
-        throw new Error(`${node.name} contradicts itself about ${name}: ${JSON.stringify({ members, count, page })}`);
+    const names = await this.walk((cursor) => node.groups.names({ cursor, limit: 1_000 }));
+    for (const { name, members } of names.flatMap(({ names }) => names)) {
+      const pages = await this.walk((cursor) => node.groups.members(name, { cursor, limit: 1_000 }));
+      const ids = pages.flatMap(({ members }) => members.map(({ id }) => id));
+      const figures = [members, await this.wait(node.groups.count(name)), pages[0]?.count, ids.length, new Set(ids).size];
+      if (new Set(figures).size > 1) throw new Error(`${node.name} contradicts itself about ${name}: ${figures.join(" ")}`);
       all.set(name, ids);
     }
     return sorted(all);
+  }
+
+  /** All pages, none of them partial. */
+  async walk<P extends Page>(ask: (cursor: string | null) => Promise<P>): Promise<P[]> {
+    const pages: P[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: P = await this.wait(ask(cursor));
+      if (page.partial === true) throw new Error("a page is partial");
+      pages.push(page);
+      ({ cursor } = page);
+    } while (cursor !== null);
+    return pages;
   }
 
   /** The users of all groups, each with his number of connections in it: the truth. */
