@@ -80,9 +80,10 @@ export class JetStreamRoad implements Road {
 
   async mark(): Promise<number> {
     const { marker, stream } = this.#options.subjects;
+    const { newest } = this.#order; // newer ones may come before the answer
     try {
       const sequence = await this.#answers.ask(marker);
-      if (sequence >= this.#order.newest) return sequence;
+      if (sequence > newest) return sequence;
       // Everything that comes from now on would be taken for old.
       throw new GroupcastError("unavailable", `the JetStream stream ${stream} has begun anew`);
     } catch (thrown) {
