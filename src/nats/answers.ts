@@ -1,10 +1,10 @@
 // What JetStream has been sent and has not answered: matches answers to questions, and notices when none come. Must not know who hears.
-import type { Cancel, Clock } from "../base/clock.ts";
+import type { Clock } from "../base/clock.ts";
 import { GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred } from "../base/promises.ts";
 import type { Receipt } from "../channel/adapter.ts";
 import type { NatsConnectionLike, NatsMessage, NatsSubscription } from "./client.ts";
-import { ACCEPTED, ANSWER_WITHIN_MS, type Unconfirmed } from "./road.ts";
+import { ACCEPTED, Deadline, type Unconfirmed } from "./road.ts";
 import { toTrouble } from "./trouble.ts";
 
 /** The code of an answer that means: the stream takes no messages of this size. */
@@ -33,7 +33,7 @@ export class Answers {
   readonly #publishes = new Map<number, Publish>();
   readonly #questions = new Map<number, Question>();
   #last = 0;
-  #cancelDeadline: Cancel | undefined;
+  readonly #deadline: Deadline;
   #end: GroupcastError | undefined;
 
   constructor(
@@ -48,6 +48,7 @@ export class Answers {
     this.#clock = clock;
     this.#unconfirmed = unconfirmed;
     this.#broken = broken;
+    this.#deadline = new Deadline(clock, () => this.#oldestMs(), broken);
     this.#subscription = connection.subscribe(`${inbox}*`, {
       callback: (error, message) => (error === null ? this.#take(message) : broken(toTrouble(error, "NATS sends no answers"))),
     });
@@ -79,18 +80,25 @@ export class Answers {
   /** Nothing more comes. Publishes are rejected with `published`, questions with `asked`. */
   end(published: GroupcastError, asked: GroupcastError): void {
     this.#end = asked;
-    this.#cancelDeadline?.();
+    this.#deadline.end();
     this.#subscription.unsubscribe();
     for (const [number, publish] of this.#publishes) this.#refuse(number, publish, published);
     for (const { answered } of this.#questions.values()) answered.reject(asked);
     this.#questions.clear();
   }
 
+  #oldestMs(): number | undefined {
+    const [publish] = this.#publishes.values();
+    const [question] = this.#questions.values();
+    if (publish === undefined || question === undefined) return (publish ?? question)?.sentMs;
+    return Math.min(publish.sentMs, question.sentMs);
+  }
+
   #send(subject: string, data: Uint8Array): number {
     if (this.#end !== undefined) throw this.#end;
     const number = ++this.#last;
     this.#connection.publish(subject, data, { reply: this.#inbox + String(number) });
-    this.#cancelDeadline ??= this.#clock.after(ANSWER_WITHIN_MS, this.#atDeadline);
+    this.#deadline.asked();
     return number;
   }
 
@@ -129,17 +137,6 @@ export class Answers {
     const { code, text } = readError(data);
     return new GroupcastError(code === TOO_LARGE ? "too_large" : "unavailable", `JetStream: ${text}; nothing was sent`);
   }
-
-  readonly #atDeadline = (): void => {
-    this.#cancelDeadline = undefined;
-    const [publish] = this.#publishes.values();
-    const [question] = this.#questions.values();
-    const oldestMs = Math.min(publish?.sentMs ?? Number.POSITIVE_INFINITY, question?.sentMs ?? Number.POSITIVE_INFINITY);
-    if (oldestMs === Number.POSITIVE_INFINITY) return;
-    const leftMs = oldestMs + ANSWER_WITHIN_MS - this.#clock.now();
-    if (leftMs > 0) this.#cancelDeadline = this.#clock.after(leftMs, this.#atDeadline);
-    else this.#broken(new GroupcastError("unavailable", `JetStream has not answered for ${ANSWER_WITHIN_MS / 1000} s`));
-  };
 }
 
 function readSequence(data: Uint8Array): number | undefined {

@@ -1,11 +1,11 @@
 // The straight way: what is published goes to those who hear, in an order for each publisher, and NATS keeps nothing.
 import type { Clock } from "../base/clock.ts";
 import { GroupcastError } from "../base/errors.ts";
-import { type Deferred, deferred, quiet, within } from "../base/promises.ts";
+import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import type { Turn } from "../base/turn.ts";
 import type { Receipt } from "../channel/adapter.ts";
 import type { Link } from "./link.ts";
-import { ACCEPTED, ANSWER_WITHIN_MS, type Hearing, type Road, type RoadHost, Unconfirmed } from "./road.ts";
+import { ACCEPTED, Deadline, type Hearing, type Road, type RoadHost, Unconfirmed } from "./road.ts";
 import type { Subjects } from "./subjects.ts";
 import { toTrouble } from "./trouble.ts";
 
@@ -25,6 +25,9 @@ export class CoreRoad implements Road {
   readonly #unconfirmed: Unconfirmed;
   /** Not confirmed, oldest first. */
   readonly #batches = new Set<Batch>();
+  /** Questions without an answer, oldest first. */
+  readonly #asked = new Set<{ readonly sentMs: number; readonly answered: Deferred<void> }>();
+  readonly #deadline: Deadline;
   /** What gathers in the code that runs now. */
   #gathering: Batch | undefined;
 
@@ -32,6 +35,14 @@ export class CoreRoad implements Road {
     this.#options = options;
     this.#host = host;
     this.#unconfirmed = new Unconfirmed(options.turn);
+    this.#deadline = new Deadline(
+      options.clock,
+      () => {
+        const [oldest] = this.#asked;
+        return oldest?.sentMs;
+      },
+      (reason) => host.broken(reason),
+    );
   }
 
   get isFull(): boolean {
@@ -55,13 +66,11 @@ export class CoreRoad implements Road {
   }
 
   async mark(): Promise<number> {
-    const { link, clock } = this.#options;
-    const late = (): Error => new GroupcastError("unavailable", `NATS has not answered for ${ANSWER_WITHIN_MS / 1000} s`);
     try {
-      await within(clock, ANSWER_WITHIN_MS, link.connection.flush(), late);
+      await this.#flush();
       return 0;
     } catch (thrown) {
-      const trouble = toTrouble(thrown, `the link to NATS at ${link.place}`);
+      const trouble = toTrouble(thrown, `the link to NATS at ${this.#options.link.place}`);
       this.#host.broken(trouble);
       throw trouble;
     }
@@ -86,6 +95,18 @@ export class CoreRoad implements Road {
     const published = reason.code === "closed" ? reason : new GroupcastError("unknown_outcome", undefined, { cause: reason });
     for (const { accepted } of this.#batches) accepted.reject(published);
     this.#batches.clear();
+    this.#deadline.end();
+    for (const { answered } of this.#asked) answered.reject(reason);
+  }
+
+  /** The client's own promise may never be settled when the connection is closed. */
+  #flush(): Promise<void> {
+    const { link, clock } = this.#options;
+    const asked = { sentMs: clock.now(), answered: deferred() };
+    this.#asked.add(asked);
+    this.#deadline.asked();
+    link.connection.flush().then(asked.answered.resolve, asked.answered.reject);
+    return asked.answered.promise.finally(() => this.#asked.delete(asked));
   }
 
   #begin(): Batch {

@@ -1,5 +1,5 @@
 // Makes connections to NATS by its URL, one at a time. Must not know what they are used for, or when to try again.
-import { connect as connectSocket } from "node:net";
+import { connect as connectSocket, type Socket } from "node:net";
 import { GroupcastError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
@@ -19,8 +19,8 @@ const PINGS_MAX = 2;
 export class DialSource implements Source {
   readonly #servers: Servers;
   readonly #random: Random;
-  readonly #stopped = deferred();
   #isStopped = false;
+  #socket: Socket | undefined;
 
   constructor(servers: Servers, random: Random) {
     this.#servers = servers;
@@ -31,9 +31,10 @@ export class DialSource implements Source {
     const { connect } = await loadTransport();
     let trouble: GroupcastError | undefined;
     for (const server of this.#shuffled()) {
+      if (this.#isStopped) break;
       const place = hostPort(server.host, server.port);
       try {
-        await probe(server, this.#stopped.promise);
+        await this.#probe(server);
         const connection = await connect(this.#optionsFor(place));
         if (!this.#isStopped) return ownLink(connection, place, events);
         await connection.close();
@@ -48,7 +49,7 @@ export class DialSource implements Source {
 
   stop(): void {
     this.#isStopped = true;
-    this.#stopped.resolve();
+    this.#socket?.destroy();
   }
 
   #shuffled(): Server[] {
@@ -73,19 +74,19 @@ export class DialSource implements Source {
       noAsyncTraces: true,
     };
   }
-}
 
-/**
- * Resolves when a server has said something. The client, asked to connect to one that accepts and says nothing, would leave its socket
- * open for good.
- */
-function probe({ host, port }: Server, stopped: Promise<void>): Promise<void> {
-  const { promise, resolve, reject } = deferred();
-  const socket = connectSocket({ host, port, timeout: ANSWER_WITHIN_MS });
-  socket.once("data", () => resolve());
-  socket.once("error", reject);
-  socket.once("timeout", () => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)));
-  socket.once("close", () => reject(new Error("the other side closed it")));
-  void stopped.then(() => reject(new GroupcastError("closed")));
-  return promise.finally(() => socket.destroy());
+  /**
+   * Resolves when a server has said something. The client, asked to connect to one that accepts and says nothing, would leave its socket
+   * open for good.
+   */
+  #probe({ host, port }: Server): Promise<void> {
+    const { promise, resolve, reject } = deferred();
+    const socket = connectSocket({ host, port, timeout: ANSWER_WITHIN_MS });
+    socket.once("data", () => resolve());
+    socket.on("error", reject);
+    socket.once("timeout", () => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)));
+    socket.once("close", () => reject(new Error("the other side closed it")));
+    this.#socket = socket;
+    return promise.finally(() => socket.destroy());
+  }
 }

@@ -80,8 +80,7 @@ export class JetStreamRoad implements Road {
 
   async mark(): Promise<number> {
     const { marker, stream } = this.#options.subjects;
-    // Read before the question is asked: messages that come after the marker may overtake its answer.
-    const { newest } = this.#order;
+    const { newest } = this.#order; // newer ones may come before the answer
     try {
       const sequence = await this.#answers.ask(marker);
       if (sequence > newest) return sequence;

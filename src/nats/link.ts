@@ -65,6 +65,7 @@ export class GivenSource implements Source {
   #events: LinkEvents | undefined;
   /** Undefined: as far as is known it works. */
   #back: Deferred<void> | undefined;
+  #answered: Deferred<void> | undefined;
 
   constructor(connection: NatsConnectionLike, clock: Clock) {
     this.#connection = connection;
@@ -76,8 +77,8 @@ export class GivenSource implements Source {
     if (connection.isClosed()) throw new GroupcastError("unavailable", "the NATS connection that was given is closed for good");
     this.#watch();
     await this.#back?.promise;
-    const late = (): Error => new GroupcastError("unavailable", `NATS has not answered within ${ANSWER_WITHIN_MS / 1000} s`);
-    await within(this.#clock, ANSWER_WITHIN_MS, connection.flush(), late);
+    await this.#answer();
+    if (this.#back !== undefined) throw new GroupcastError("unavailable", "the NATS connection that was given is down");
     this.#events = events;
     return {
       connection,
@@ -93,6 +94,15 @@ export class GivenSource implements Source {
   stop(): void {
     this.#isStopped = true;
     this.#back?.reject(new GroupcastError("closed"));
+    this.#answered?.reject(new GroupcastError("closed"));
+  }
+
+  async #answer(): Promise<void> {
+    const answered = deferred();
+    this.#answered = answered;
+    this.#connection.flush().then(answered.resolve, answered.reject);
+    const late = (): Error => new GroupcastError("unavailable", `NATS has not answered within ${ANSWER_WITHIN_MS / 1000} s`);
+    await within(this.#clock, ANSWER_WITHIN_MS, answered.promise, late);
   }
 
   #watch(): void {

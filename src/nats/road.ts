@@ -1,5 +1,6 @@
 // What the two ways through NATS have in common: with a stream between, or straight. Both on one link.
-import type { GroupcastError } from "../base/errors.ts";
+import type { Cancel, Clock } from "../base/clock.ts";
+import { GroupcastError } from "../base/errors.ts";
 import type { Gathering, Turn } from "../base/turn.ts";
 import type { Receipt } from "../channel/adapter.ts";
 import type { NatsListener } from "./client.ts";
@@ -41,7 +42,7 @@ export interface Road {
 }
 
 /** NATS has this long to answer, ms; then a publish is `unknown_outcome`, and the link of no more use. */
-export const ANSWER_WITHIN_MS = 5_000;
+const ANSWER_WITHIN_MS = 5_000;
 
 /** Everybody hears; how many that are is not told. */
 export const ACCEPTED: Receipt = Object.freeze({ receivers: undefined });
@@ -79,4 +80,37 @@ export class Unconfirmed implements Gathering {
   flush(): void {
     this.#thisTurn = 0;
   }
+}
+
+/** Notices when NATS does not answer: one timer for everything that was asked. */
+export class Deadline {
+  readonly #clock: Clock;
+  readonly #oldestMs: () => number | undefined;
+  readonly #late: (reason: GroupcastError) => void;
+  #cancel: Cancel | undefined;
+
+  /** `oldestMs`: when the oldest was asked of what has no answer; undefined: there is none. */
+  constructor(clock: Clock, oldestMs: () => number | undefined, late: (reason: GroupcastError) => void) {
+    this.#clock = clock;
+    this.#oldestMs = oldestMs;
+    this.#late = late;
+  }
+
+  /** Something was asked. */
+  asked(): void {
+    this.#cancel ??= this.#clock.after(ANSWER_WITHIN_MS, this.#look);
+  }
+
+  end(): void {
+    this.#cancel?.();
+  }
+
+  readonly #look = (): void => {
+    this.#cancel = undefined;
+    const oldestMs = this.#oldestMs();
+    if (oldestMs === undefined) return;
+    const leftMs = oldestMs + ANSWER_WITHIN_MS - this.#clock.now();
+    if (leftMs > 0) this.#cancel = this.#clock.after(leftMs, this.#look);
+    else this.#late(new GroupcastError("unavailable", `NATS has not answered for ${ANSWER_WITHIN_MS / 1000} s`));
+  };
 }
