@@ -1,6 +1,6 @@
 // The URLs of servers, and what may be shown of them.
 import { describe, expect, it } from "vitest";
-import { masked, textOf } from "../../../src/redis/reasons.ts";
+import { textOf } from "../../../src/redis/reasons.ts";
 import { readServers } from "../../../src/redis/url.ts";
 
 describe("a URL", () => {
@@ -55,12 +55,11 @@ describe("a URL", () => {
         readServers(url);
         expect.unreachable();
       } catch (error) {
-        expect(String(error)).toContain("***@h");
+        expect(String(error)).toMatch(/redis:\/\/\*\*\*|http:\/\/\*\*\*/);
         expect(String(error)).not.toMatch(/me:|sec|ret/);
         expect((error as Error).cause).toBeUndefined();
       }
     }
-    expect(masked("redis://host:1/x")).toBe("redis://host:1/x");
   });
 });
 
