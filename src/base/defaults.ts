@@ -34,6 +34,8 @@ export const DEFAULTS = Object.freeze({
   drainDeadlineMs: 25_000,
   /** A handshake has this long, ms. HAProxy's example: 5 s; Node: 60 s. */
   handshakeWithinMs: 10_000,
+  /** A group without members anywhere is vacated after this, ms: who loads a page anew is back within it. */
+  vacatedAfterMs: 2_000,
   /** Where `start` listens: the port of the source documents. */
   host: "127.0.0.1",
   port: 1234,

@@ -68,10 +68,14 @@ export class Emitter<Events extends { error: [error: Error] } & { [Name in keyof
     consoleLogger.error({ err: error }, `an error that nobody listens to: ${error.message}`);
   }
 
+  /** Somebody has begun to listen to `event`: for events that cost something. */
+  protected listening(_event: keyof Events): void {}
+
   #add(event: keyof Events, registration: Registration): () => void {
     this.#listeners ??= new Map();
     // Not a spread, which leaves room for 16 more: there may be many emitters.
     this.#listeners.set(event, (this.#listeners.get(event) ?? NONE).concat(registration));
+    this.listening(event);
     return () => this.#remove(event, registration);
   }
 

@@ -6,8 +6,7 @@ import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
 import { quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import { Channel, type ChannelWatcher, type Hearing } from "../channel/channel.ts";
-import { memoryChannel } from "../channel/memory-channel.ts";
+import type { Channel, ChannelWatcher, Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
 import { type Connection } from "../groups/connection.ts";
 import { ConnectionGroup, type Published } from "../groups/group.ts";
@@ -16,6 +15,7 @@ import { type SendOptions, toMessage } from "../groups/message.ts";
 import type { MembersPage, NamesPage, PageOptions, UsersPage } from "../groups/pages.ts";
 import type { PoolHost, PoolRoad } from "../groups/pool.ts";
 import type { ReachOutcome } from "../groups/reach.ts";
+import { type GroupLife, Lives } from "../presence/lives.ts";
 import { Post } from "../presence/post.ts";
 import { Presence } from "../presence/presence.ts";
 import { Turn } from "../base/turn.ts";
@@ -23,6 +23,7 @@ import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-co
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
+import { channelOf } from "./channel-of.ts";
 import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "./close-everywhere.ts";
 import { ConnectionsHere } from "./connections-here.ts";
 import { deliver, type Receiver } from "./deliver.ts";
@@ -32,12 +33,23 @@ import { type DisconnectArguments, type DisconnectReport, readDisconnect } from 
 import { Reach } from "./reach.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 
-/** What listeners of a {@link GroupManager} are given. All but `degraded` and `restored` are of this process. */
+/** What listeners of a {@link GroupManager} are given. All are of this process, but for `occupied`, `vacated`, `degraded` and `restored`. */
 export interface GroupManagerEvents {
   /** A group has got its first member in this process; told before that member's `join`. */
   created: [group: ConnectionGroup];
   /** A group has lost its last member in this process; its size is 0. */
   destroyed: [group: ConnectionGroup];
+  /**
+   * A group has got its first member in any process: told once for each life of a group, to every process that listens to this or to
+   * `vacated`, well within a second. With the first such listener the groups that have members already are told, each once. A process
+   * that was cut off is told the difference.
+   */
+  occupied: [life: GroupLife];
+  /**
+   * A group has had no member in any process for `vacatedAfterMs`: the end of the life that `occupied` has told, told once, also if the
+   * last members went with their process.
+   */
+  vacated: [life: GroupLife];
   /** Somebody was not let in, or not let publish. */
   refused: [refused: Refused];
   /** The channel is down: publishing waits up to 5 s, then rejects with `unavailable`. */
@@ -55,8 +67,13 @@ export interface GroupImplementation {
 }
 
 export interface GroupManagerOptions {
-  /** How processes hear each other; default: `"memory"`, this process alone. A channel belongs to one manager. */
+  /**
+   * How processes hear each other; default: `"memory"`, this process alone. A URL (`redis://…`, `rediss://…`, `nats://…`, `tls://…`) is a
+   * broker: its client has to be installed. A Channel made by `hubChannel()` and its like belongs to one manager.
+   */
   readonly channel?: Channel | string | undefined;
+  /** Managers with the same broker and prefix are one cluster; others never hear of them. With a URL only; default `groupcast`. */
+  readonly prefix?: string | undefined;
   /**
    * May this connection join (or publish to) this group? True allows; false, or the reason as a string, refuses; a throw refuses
    * and goes to `error`. If it is asynchronous, `setGroup` throws `use_join`.
@@ -75,6 +92,11 @@ export interface GroupManagerOptions {
    * 100. 10 take half of the CPU off 300 to 3,000 messages a second to 1,000 members. A process with time to spare sends at once.
    */
   readonly batchDelayMs?: number | undefined;
+  /**
+   * A group is vacated when it has had no member anywhere for so long, ms; default 2,000, at most an hour. To be the same in all
+   * processes: one of them decides for all.
+   */
+  readonly vacatedAfterMs?: number | undefined;
   /** Where unheard errors go; default: the console. Any pino logger will do. */
   readonly logger?: Logger | undefined;
   /** For tests: time and chance. */
@@ -109,6 +131,8 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
+  /** How other processes call this one: 128 random bits, new with each manager. */
+  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;
@@ -117,24 +141,28 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   readonly #here = new ConnectionsHere();
   readonly #closing: CloseEverywhere;
   readonly #reach: Reach;
+  readonly #lives: Lives;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
   readonly #presence: Presence<Connection>;
   readonly #ownNode: OwnNode;
   readonly #directory: Directory;
-  /** This process, for the others: nobody else has this id. */
-  readonly node: string;
   /** @internal */
   readonly poolRoad: PoolRoad;
 
-  /** @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager; a `batchDelayMs` that is none. */
+  /**
+   * A broker need not be there yet: until it is, {@link isUp} is false. One that cannot be used as it is set up (its client is not
+   * installed, it refuses the password) is told by `degraded`, with `bad_option` or `unauthorized`.
+   *
+   * @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager; a `batchDelayMs` that is none.
+   */
   constructor(options: GroupManagerOptions = {}) {
     super();
     const clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? consoleLogger;
     this.#asksNobody = options.authorize === undefined;
     this.#turn = new Turn(clock, checkDelay(options.batchDelayMs ?? DEFAULTS.batchDelayMs));
-    this.#channel = toChannel(options.channel ?? "memory", clock);
+    this.#channel = channelOf(options.channel ?? "memory", { prefix: options.prefix, clock });
     const random = options.random ?? systemRandom;
     const channel = this.#channel;
     const node = (this.node = random.id());
@@ -152,6 +180,21 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
     });
     this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
+    this.#lives = new Lives({
+      channel,
+      post,
+      presence,
+      clock,
+      random,
+      vacatedAfterMs: checkVacatedAfter(options.vacatedAfterMs ?? DEFAULTS.vacatedAfterMs),
+      host: {
+        has: (namespace, name) => (this.get(name, namespace)?.size ?? 0) > 0,
+        groups: () => this.groups(),
+        occupied: (life) => void this.emit("occupied", life),
+        vacated: (life) => void this.emit("vacated", life),
+        failed,
+      },
+    });
     this.#memberships = new Memberships(this.#host(options, clock));
     this.#ownNode = new OwnNode(node, this.#memberships, presence.present);
     this.#directory = new Directory(presence, channel, this.#ownNode);
@@ -160,13 +203,17 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     const watcher: ChannelWatcher = {
       up: () => {
         this.#presence.up();
+        this.#lives.up();
         if (downAt !== undefined) this.emit("restored", { downMs: clock.now() - downAt });
         downAt = undefined;
       },
       down: (reason) => {
         this.#presence.down();
+        this.#lives.down();
         downAt ??= clock.now();
-        this.emit("degraded", { reason });
+        const isHeard = this.emit("degraded", { reason });
+        // An outage passes; what is set up wrong does not, so somebody has to be told.
+        if (!isHeard && reason instanceof GroupcastError && !reason.retry) this.emit("error", reason);
       },
       failed,
     };
@@ -184,6 +231,11 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   /** True while the channel works: publishing does not wait, and every group is heard. */
   get isUp(): boolean {
     return this.#channel.isUp;
+  }
+
+  /** @internal Undefined: the channel works. Else resolves when it does. */
+  get $up(): Promise<void> | undefined {
+    return this.#channel.up;
   }
 
   /** The group, if it has a member in this process. */
@@ -344,6 +396,10 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return quiet(this.#stop());
   }
 
+  protected override listening(event: keyof GroupManagerEvents): void {
+    if (event === "occupied" || event === "vacated") this.#lives.start();
+  }
+
   protected override unheard(error: Error): void {
     this.#logger.error({ err: error }, error.message);
   }
@@ -363,7 +419,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   }
 
   async #stop(): Promise<void> {
-    await this.#presence.stop();
+    await Promise.all([this.#lives.stop(), this.#presence.stop()]);
     this.#post.stop();
     await this.#channel.stop();
   }
@@ -434,10 +490,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       created: (group) => {
         this.#ownNode.created(group);
+        this.#lives.changed(group.namespace, group.name);
         this.emit("created", group);
       },
       destroyed: (group) => {
         this.#ownNode.destroyed(group);
+        this.#lives.changed(group.namespace, group.name);
         this.emit("destroyed", group);
       },
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
@@ -473,6 +531,9 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
 /** Longer texts may be more than a channel carries. */
 const TEXT_BYTES_MAX = 64 * 1024;
 
+/** An hour. */
+const VACATED_AFTER_MS_MAX = 3_600_000;
+
 // Without a log nothing has a place.
 const NOWHERE: Published = Object.freeze({ position: null });
 
@@ -485,6 +546,11 @@ function checkDelay(delayMs: number): number {
   throw new GroupcastError("bad_option", `batchDelayMs is 0 to ${BATCH_DELAY_MS_MAX}, not ${delayMs}`);
 }
 
+function checkVacatedAfter(ms: number): number {
+  if (typeof ms === "number" && ms >= 0 && ms <= VACATED_AFTER_MS_MAX) return ms;
+  throw new GroupcastError("bad_option", `vacatedAfterMs is 0 to ${VACATED_AFTER_MS_MAX}, not ${ms}`);
+}
+
 // Not from within the channel: what other groups have gathered for the members comes before the close frame, and could not come back now.
 async function closeMembers(group: ConnectionGroup | undefined, { goodbye, except }: CloseRequest): Promise<number> {
   const stay = new Set(except);
@@ -492,13 +558,4 @@ async function closeMembers(group: ConnectionGroup | undefined, { goodbye, excep
   await Promise.resolve();
   await Promise.all(members.map((member) => member.$closeWithin(goodbye, CLOSE_FOR_OTHERS_WITHIN_MS)));
   return members.length;
-}
-
-function toChannel(channel: Channel | string, clock: Clock): Channel {
-  if (channel instanceof Channel) return channel;
-  if (channel === "memory") return memoryChannel({ clock });
-  throw new GroupcastError(
-    "bad_option",
-    `channel is "memory", or a Channel made by hubChannel() and its like, not ${JSON.stringify(channel)}`,
-  );
 }

@@ -6,8 +6,10 @@ import { decodeTopic } from "../../../src/channel/topics.ts";
 import type { Cancel, Clock } from "../../../src/base/clock.ts";
 import { type Deferred, deferred } from "../../../src/base/promises.ts";
 import type { Random } from "../../../src/base/random.ts";
-import { Connection, ConnectionsPool, GroupcastError, GroupManager, type GroupManagerOptions } from "../../../src/index.ts";
+import { Connection, ConnectionsPool, GroupcastError, GroupManager, type GroupManagerOptions, type Page } from "../../../src/index.ts";
 import { FakeClock, FakeSocket } from "../../../src/testing/index.ts";
+import { Post } from "../../../src/presence/post.ts";
+import { Presence } from "../../../src/presence/presence.ts";
 import { readPayloads } from "../../../src/wire/frames.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
 
@@ -363,6 +365,47 @@ export class Node {
   }
 }
 
+/** A process without connections that follows which groups have members on other nodes, by what it is told. */
+export class Observer {
+  readonly adapter: BusAdapter;
+  readonly presence: Presence;
+  readonly occupied = new Set<string>();
+  readonly gone: string[] = [];
+  /** What was told that does not fit to what the index says. */
+  readonly wrong: string[] = [];
+
+  constructor(world: World, name: string) {
+    this.adapter = new BusAdapter(world.bus, name);
+    const { clock } = world;
+    const channel = new Channel(this.adapter, { clock });
+    const failed = (error: Error): void => void this.wrong.push(String(error));
+    const post = new Post({ channel, clock, node: name, failed });
+    const random: Random = { id: () => String(world.bus.unit()), unit: world.bus.unit };
+    this.presence = new Presence({ channel, post, clock, random, failed });
+    channel.start({ up: () => this.presence.up(), down: () => this.presence.down(), failed });
+    post.start();
+    this.presence.start();
+    this.presence.onChanged((namespace, group) => {
+      const isOccupied = this.presence.index.count(namespace, group) > 0;
+      if (this.occupied.has(group) === isOccupied) this.wrong.push(`${group} is told again as ${isOccupied ? "occupied" : "vacant"}`);
+      if (isOccupied) this.occupied.add(group);
+      else this.occupied.delete(group);
+    });
+    this.presence.onNodeGone((node) => void this.gone.push(node));
+    void this.presence.load();
+  }
+
+  /** What the index says of itself. */
+  get said(): string[] {
+    return [...this.presence.index.occupiedGroups()].map(({ name }) => name).sort();
+  }
+
+  /** What it has told. */
+  get told(): string[] {
+    return [...this.occupied].sort();
+  }
+}
+
 export class World {
   readonly clock = new FakeClock();
   readonly bus: Bus;
@@ -406,18 +449,28 @@ export class World {
   /** The same as a process answers it. Throws if answers are partial, or contradict each other. */
   async belief(node: Node): Promise<Record<string, string[]>> {
     const all = new Map<string, string[]>();
-    const { names, partial } = await this.wait(node.groups.names({ limit: 1_000 }));
-    if (partial === true) throw new Error(`${node.name} says that names are partial`);
-    for (const { name, members } of names) {
-      const page = await this.wait(node.groups.members(name, { limit: 1_000 }));
-      const count = await this.wait(node.groups.count(name));
-      const ids = page.members.map(({ id }) => id);
-      if (page.partial === true) throw new Error(`${node.name} says that members are partial`);
-      if (new Set([members, count, page.count, ids.length, new Set(ids).size]).size > 1)
-        throw new Error(`${node.name} contradicts itself about ${name}: ${JSON.stringify({ members, count, page })}`);
+    const names = await this.walk((cursor) => node.groups.names({ cursor, limit: 1_000 }));
+    for (const { name, members } of names.flatMap(({ names }) => names)) {
+      const pages = await this.walk((cursor) => node.groups.members(name, { cursor, limit: 1_000 }));
+      const ids = pages.flatMap(({ members }) => members.map(({ id }) => id));
+      const figures = [members, await this.wait(node.groups.count(name)), pages[0]?.count, ids.length, new Set(ids).size];
+      if (new Set(figures).size > 1) throw new Error(`${node.name} contradicts itself about ${name}: ${figures.join(" ")}`);
       all.set(name, ids);
     }
     return sorted(all);
+  }
+
+  /** All pages, none of them partial. */
+  async walk<P extends Page>(ask: (cursor: string | null) => Promise<P>): Promise<P[]> {
+    const pages: P[] = [];
+    let cursor: string | null = null;
+    do {
+      const page: P = await this.wait(ask(cursor));
+      if (page.partial === true) throw new Error("a page is partial");
+      pages.push(page);
+      ({ cursor } = page);
+    } while (cursor !== null);
+    return pages;
   }
 
   /** The users of all groups, each with his number of connections in it: the truth. */

@@ -1,0 +1,70 @@
+// A GroupManager that listens to the lives of groups, in a process of its own: `node.mjs <options of the hub>`. Takes `{ ask, do, … }`
+// and answers `{ ask, answer }`.
+import process from "node:process";
+import { hubChannel } from "../../../dist/hub/index.js";
+import { Connection, GroupManager } from "../../../dist/index.js";
+import { FakeSocket } from "../../../dist/testing/index.js";
+
+const groups = new GroupManager({ channel: hubChannel(JSON.parse(process.argv[2])) });
+const now = () => performance.timeOrigin + performance.now();
+const told = [];
+const errors = [];
+for (const event of ["occupied", "vacated"]) groups.on(event, ({ name, life }) => void told.push({ event, name, life, atMs: now() }));
+groups.on("error", (error) => void errors.push(String(error)));
+
+/** Members by group. */
+const members = new Map();
+let made = 0;
+let load;
+
+async function join(name, count) {
+  const connections = Array.from(
+    { length: count },
+    () => new Connection(`${process.pid} ${made++}`, "default", new FakeSocket({ stream: true })),
+  );
+  for (const connection of connections) groups.adopt(connection);
+  members.set(name, [...(members.get(name) ?? []), ...connections]);
+  await Promise.all(connections.map((connection) => connection.join(name)));
+}
+
+function leave(name) {
+  for (const connection of members.get(name) ?? []) connection.leave(name);
+  members.delete(name);
+}
+
+const deeds = {
+  join: async ({ name, count }) => {
+    await join(name, count);
+    return now();
+  },
+  leave: ({ name }) => {
+    leave(name);
+    return now();
+  },
+  told: () => told,
+  errors: () => errors,
+  open: () => [...members.keys()],
+  /** Its few members move from group to group without a pause. */
+  load: ({ names }) => {
+    let turn = 0;
+    load = setInterval(() => {
+      const name = names[turn % names.length];
+      if (members.has(name)) leave(name);
+      else join(name, 2).catch(() => {});
+      turn++;
+    }, 5);
+    return true;
+  },
+  stopLoad: () => {
+    clearInterval(load);
+    return true;
+  },
+  stop: async () => {
+    await groups.stop();
+    return true;
+  },
+};
+
+process.on("message", async (message) => process.send({ ask: message.ask, answer: await deeds[message.do](message) }));
+process.on("disconnect", () => process.exit());
+process.send("ready");
