@@ -30,7 +30,7 @@ export class ChannelWatch {
       logger.warn({ code: codeOf(reason) }, `the channel${this.#given} is down: ${reason.message}`);
       this.#down.resolve();
     });
-    groups.on("restored", ({ downMs }) => logger.warn({ downMs: Math.round(downMs) }, `the channel${this.#given} is back`));
+    groups.on("restored", ({ downMs }) => logger.warn({ downMs: Math.round(downMs) }, `the channel${this.#given} is up`));
   }
 
   /**

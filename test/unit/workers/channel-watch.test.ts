@@ -45,7 +45,7 @@ describe("ChannelWatch", () => {
     expect(await stateOf(word)).toBe("done");
     await rig.clock.advanceAsync(700);
     rig.adapter.events.up();
-    expect(rig.lines).toEqual(["warn the channel redis://***@h:1 is down: nobody listens", "warn the channel redis://***@h:1 is back"]);
+    expect(rig.lines).toEqual(["warn the channel redis://***@h:1 is down: nobody listens", "warn the channel redis://***@h:1 is up"]);
   });
 
   it("waits 5 s for one that says nothing, and says so", async () => {
