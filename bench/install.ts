@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { variableOf } from "./brokers.ts";
 import type { Children } from "./children.ts";
 import type { Peer } from "./peers.ts";
 import { PLACES } from "./places.ts";
@@ -31,8 +32,9 @@ export function findBun(): string | undefined {
     .find((program) => spawnSync(program, ["--version"]).status === 0);
 }
 
-/** True if a peer can be started. groupcast needs nothing, and `ws` is there with groupcast. */
-export function canRun(peer: Peer, bun: string | undefined): boolean {
+/** True if a peer can be started. groupcast needs nothing but its broker, and `ws` is there with groupcast. */
+export function canRun(peer: Peer, bun: string | undefined, brokers: Readonly<Record<string, string>>): boolean {
+  if (peer.broker !== undefined && brokers[variableOf(peer.broker)] === undefined) return false;
   if (peer.runtime === "bun") return bun !== undefined;
   return peer.package === undefined || versionOf(peer) !== undefined;
 }

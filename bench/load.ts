@@ -53,7 +53,8 @@ export interface Step {
 }
 
 export interface LoadTarget {
-  readonly port: number;
+  /** One of each node: members of each group, and publishers, are spread over them. */
+  readonly ports: readonly number[];
   readonly protocol: "plain" | "socket.io";
   /** Processes whose CPU and memory is the server's. */
   readonly pids: readonly number[];
@@ -126,9 +127,9 @@ function settleOf(clients: number): number {
   return 300 + clients / 10;
 }
 
-function flagsOf(shape: Shape, { port, protocol, pids, collect }: LoadTarget): readonly string[] {
+function flagsOf(shape: Shape, { ports, protocol, pids, collect }: LoadTarget): readonly string[] {
   const flags: Readonly<Record<string, string | number | undefined>> = {
-    port,
+    port: ports.join(","),
     protocol,
     pids: pids.join(","),
     collect,

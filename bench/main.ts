@@ -2,14 +2,15 @@
 import { parseArgs } from "node:util";
 import { Children } from "./children.ts";
 import { judge, loosened } from "./goals.ts";
+import { type Brokers, startBrokers } from "./brokers.ts";
 import { canRun, findBun, installPeers } from "./install.ts";
 import { compileLoad } from "./load.ts";
 import { findPinning } from "./machine.ts";
 import { FAMILIES, PEERS } from "./peers.ts";
 import { describeScenario } from "./report.ts";
-import { writeResults } from "./results.ts";
+import { type Book, writeResults } from "./results.ts";
 import { findProduct, readRuns, type Run } from "./runs.ts";
-import { type Scenario, SCENARIOS } from "./scenarios.ts";
+import { CLUSTER_SCENARIOS, type Scenario, SCENARIOS } from "./scenarios.ts";
 import { inWords, runnable, runSession, secondsFor, type SessionSettings } from "./session.ts";
 
 const HELP = `npm run bench -- [options]
@@ -18,15 +19,20 @@ const HELP = `npm run bench -- [options]
   --rounds N              rounds of each scenario (default 3; slow: 5)
   --write                 write bench/RESULTS.md and the charts beside it, from all runs of this source that are stored
   --report                run nothing; print the tables of the stored runs (with --write: write them)
+npm run bench:cluster     the same options, for ${CLUSTER_SCENARIOS.map(({ id }) => id).join(", ")}: two nodes over a broker; writes bench/CLUSTER.md
 npm run bench:quick       a minute: fails if groupcast has fallen far below its goals`;
 
 const QUICK_ROUNDS = 2;
 const QUICK_PEERS = ["groupcast", "bun", "ws"];
 const ROUNDS_MAX = 100;
 
+const ALONE: Book = { scenarios: SCENARIOS, file: "RESULTS.md", command: "bench" };
+const CLUSTER: Book = { scenarios: CLUSTER_SCENARIOS, file: "CLUSTER.md", command: "bench:cluster" };
+
 class Usage extends Error {}
 
 interface Wishes {
+  readonly book: Book;
   readonly scenarios: readonly Scenario[];
   readonly writes: boolean;
   readonly onlyReports: boolean;
@@ -47,28 +53,31 @@ function readWishes(words: readonly string[]): Wishes | undefined {
       write: { type: "boolean", default: false },
       report: { type: "boolean", default: false },
       quick: { type: "boolean", default: false },
+      cluster: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return undefined;
+  const book = values.cluster ? CLUSTER : ALONE;
   const ids = choose(
     "scenarios",
     values.scenarios,
-    SCENARIOS.map(({ id }) => id),
+    book.scenarios.map(({ id }) => id),
   );
   const families = choose("peers", values.peers ?? (values.quick ? QUICK_PEERS.join(",") : undefined), FAMILIES);
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= ROUNDS_MAX)) {
     throw new Usage(`--rounds: given ${values.rounds}, allowed: 1 to ${ROUNDS_MAX}`);
   }
-  const scenarios = SCENARIOS.filter(({ id }) => ids.includes(id))
+  const scenarios = book.scenarios
+    .filter(({ id }) => ids.includes(id))
     .flatMap((scenario) => (values.quick ? quickly(scenario) : [scenario]))
     .map((scenario) => ({
       ...scenario,
       rounds: rounds ?? scenario.rounds,
       peers: scenario.peers.filter((peer) => families.includes(PEERS[peer].family)),
     }));
-  return { scenarios, writes: values.write, onlyReports: values.report, isQuick: values.quick };
+  return { book, scenarios, writes: values.write, onlyReports: values.report, isQuick: values.quick };
 }
 
 // `large` in the list of all: what is asked for must be one of them.
@@ -88,7 +97,7 @@ function quickly(scenario: Scenario): readonly Scenario[] {
     : [{ ...rest, id: `${rest.id}-quick`, shapes: [quick], goals: goals.map(loosened), rounds: QUICK_ROUNDS }];
 }
 
-async function prepare(children: Children): Promise<SessionSettings> {
+async function prepare(children: Children, brokers: Brokers): Promise<SessionSettings> {
   if (process.platform !== "linux") throw new Error("the bench needs Linux: it counts CPU and memory in /proc, and waits with epoll");
   compileLoad();
   await installPeers(children, say);
@@ -96,13 +105,23 @@ async function prepare(children: Children): Promise<SessionSettings> {
   if (bun === undefined) say("There is no Bun that runs on this machine: going on without it.");
   const pinning = findPinning();
   if (pinning === undefined) say("Server and load share all cores: there is no taskset (util-linux), or only one core. Expect noise.");
-  return { children, product: findProduct(), pinning, runtimes: { node: process.execPath, bun }, say };
+  return { children, product: findProduct(), pinning, runtimes: { node: process.execPath, bun }, brokers: brokers.urls, say };
 }
 
-async function measure({ scenarios, isQuick }: Wishes, children: Children): Promise<readonly Run[]> {
-  const settings = await prepare(children);
-  const { bun } = settings.runtimes;
-  const possible = runnable(scenarios, (peer) => canRun(PEERS[peer], bun), say);
+async function measure(wishes: Wishes, children: Children): Promise<readonly Run[]> {
+  const needed = new Set(wishes.scenarios.flatMap(({ peers }) => peers.flatMap((peer) => PEERS[peer].broker ?? [])));
+  const brokers = await startBrokers(needed);
+  try {
+    return await measureWith(wishes, children, brokers);
+  } finally {
+    await brokers.stop();
+  }
+}
+
+async function measureWith({ scenarios, isQuick }: Wishes, children: Children, started: Brokers): Promise<readonly Run[]> {
+  const settings = await prepare(children, started);
+  const { runtimes, brokers } = settings;
+  const possible = runnable(scenarios, (peer) => canRun(PEERS[peer], runtimes.bun, brokers), say);
   say(`${settings.product.commit}; about ${inWords(secondsFor(possible))}`);
   const all: Run[] = [];
   await runSession(possible, settings, (scenario, runs) => {
@@ -147,7 +166,7 @@ async function main(words: readonly string[], children: Children): Promise<numbe
       if (stored.length > 0) process.stdout.write(`${describeScenario(scenario, stored)}\n\n`);
     }
   }
-  if (wishes.writes) for (const file of writeResults(source)) say(`written: ${file}`);
+  if (wishes.writes) for (const file of writeResults(wishes.book, source)) say(`written: ${file}`);
   return 0;
 }
 

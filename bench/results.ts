@@ -9,12 +9,19 @@ import { PEERS } from "./peers.ts";
 import { PLACES } from "./places.ts";
 import { describeScenario, medianOf } from "./report.ts";
 import { readRuns, type Run } from "./runs.ts";
-import { type Scenario, SCENARIOS } from "./scenarios.ts";
+import type { Scenario } from "./scenarios.ts";
 import { table } from "./table.ts";
 
-/** Returns the files that it has written, RESULTS.md first. */
-export function writeResults(source: string): readonly string[] {
-  const measured = SCENARIOS.map((scenario) => ({ scenario, runs: readRuns(scenario.id, source) })).filter(({ runs }) => runs.length > 0);
+/** What is written of a set of scenarios: into which file, made by which command. */
+export interface Book {
+  readonly scenarios: readonly Scenario[];
+  readonly file: string;
+  readonly command: string;
+}
+
+/** Returns the files that it has written, the book's own first. */
+export function writeResults({ scenarios, file, command }: Book, source: string): readonly string[] {
+  const measured = scenarios.map((scenario) => ({ scenario, runs: readRuns(scenario.id, source) })).filter(({ runs }) => runs.length > 0);
   if (measured.length === 0) throw new Error(`there are no stored runs of this source (${source}): run the bench first`);
   const notes = readNotes();
   const charts = new Map<string, string>();
@@ -28,15 +35,24 @@ export function writeResults(source: string): readonly string[] {
     parts.push(...(notes.get(scenario.id) ?? []));
     return parts.join("\n\n");
   });
-  const text = [headOf(measured.flatMap(({ runs }) => runs)), summaryOf(measured), ...sections].join("\n\n");
-  const files: readonly [name: string, text: string][] = [["RESULTS.md", `${text}\n`], ...charts];
+  const text = [
+    headOf(
+      command,
+      measured.flatMap(({ runs }) => runs),
+    ),
+    summaryOf(measured),
+    ...sections,
+  ].join("\n\n");
+  const files: readonly [name: string, text: string][] = [[file, `${text}\n`], ...charts];
   for (const [name, content] of files) writeFileSync(join(PLACES.bench, name), content);
   return files.map(([name]) => join("bench", name));
 }
 
-function headOf(runs: readonly Run[]): string {
+function headOf(command: string, runs: readonly Run[]): string {
   const dates = runs.map(({ date }) => date.slice(0, 10)).sort();
-  const versions = Object.values(PEERS).flatMap((peer) => {
+  const names = new Set(runs.map(({ peer }) => peer));
+  const versions = [...names].flatMap((name) => {
+    const peer = PEERS[name];
     const version = versionOf(peer);
     return version === undefined ? [] : [`${peer.package} ${version}`];
   });
@@ -56,7 +72,7 @@ function headOf(runs: readonly Run[]): string {
   ];
   return [
     "# Results of the bench",
-    "Made by `npm run bench -- --write`; [README.md](README.md) says what is measured and how to read it. Figures are medians, with (min..max).",
+    `Made by \`npm run ${command} -- --write\`; [README.md](README.md) says what is measured and how to read it. Figures are medians, with (min..max).`,
     facts.map(([what, text]) => `- ${what}: ${text}`).join("\n"),
   ].join("\n\n");
 }

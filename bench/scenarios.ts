@@ -92,6 +92,7 @@ const QUIET = "nobody slow";
 const SLOW = "one slow member";
 const slowShape = (name: string, slow: number): Shape => crowd(name, { rates: [2_000], size: 200, slow, seconds: 5 });
 
+/** `npm run bench`. */
 export const SCENARIOS: readonly Scenario[] = [
   {
     id: "S1a",
@@ -251,6 +252,33 @@ export const SCENARIOS: readonly Scenario[] = [
       peak(at(US, SLOW), at(US, QUIET), { atMost: 1.5 }),
     ],
     rounds: 5,
+  },
+];
+
+const overBroker = (peer: PeerName): readonly Goal[] => [
+  rate({ peer }, { peer: "socket.io-redis" }, { atLeast: 10 }),
+  cpu({ peer }, { peer: "groupcast-hub-4" }, { atMost: 1.3 }),
+];
+
+/** `npm run bench:cluster`: two nodes with two workers each, over a broker. The CPU of the broker is nobody's. */
+export const CLUSTER_SCENARIOS: readonly Scenario[] = [
+  {
+    id: "C1b",
+    title: "1 group × 1,000 members on 2 nodes × 2 workers, 64 messages under way",
+    kind: "deliveries",
+    shapes: [crowd("64 under way", { settleMs: 1_500 })],
+    peers: ["groupcast-redis", "groupcast-nats", "groupcast-hub-4", "socket.io-redis"],
+    goals: [...overBroker("groupcast-redis"), ...overBroker("groupcast-nats")],
+    rounds: ROUNDS,
+  },
+  {
+    id: "C3",
+    title: "1,000 groups × 10 members on 2 nodes × 2 workers, a publisher in each, window 16",
+    kind: "deliveries",
+    shapes: [rooms("1,000 groups", { settleMs: 4_000 })],
+    peers: ["groupcast-redis", "groupcast-nats", "groupcast-hub-4", "socket.io-redis"],
+    goals: [...overBroker("groupcast-redis"), ...overBroker("groupcast-nats")],
+    rounds: ROUNDS,
   },
 ];
 

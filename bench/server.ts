@@ -15,12 +15,15 @@ export interface ServerSettings {
   /** The program that runs a peer of that runtime. */
   readonly runtimes: Readonly<Record<Peer["runtime"], string | undefined>>;
   readonly pinning: Pinning | undefined;
+  /** Where the brokers are that peers may need: variables of the environment. */
+  readonly brokers: Readonly<Record<string, string>>;
   /** It shall be able to collect its garbage when asked. */
   readonly collects: boolean;
 }
 
 export interface RunningServer {
-  readonly port: number;
+  /** One of each of its nodes. */
+  readonly ports: readonly number[];
   /** Its processes, and the kernel's part of its work. */
   readonly pids: readonly number[];
   /** The process that collects its garbage on SIGUSR2. */
@@ -29,20 +32,24 @@ export interface RunningServer {
 }
 
 /** Starts a peer. Rejects with what it said if it ends, or does not listen in time. */
-export async function startServer(children: Children, peer: Peer, { runtimes, pinning, collects }: ServerSettings): Promise<RunningServer> {
+export async function startServer(
+  children: Children,
+  peer: Peer,
+  { runtimes, pinning, brokers, collects }: ServerSettings,
+): Promise<RunningServer> {
   const program = runtimes[peer.runtime];
   if (program === undefined) throw new Error(`${peer.runtime} is not installed`);
   // V8 has no other way of collecting at a given time, and this one changes nothing else.
   const flags = collects && peer.runtime === "node" ? ["--expose-gc"] : [];
   const core = peer.hasManyProcesses ? undefined : pinning?.serverCore;
   const [first = "", ...rest] = pinned(core, [program, ...flags, join(PLACES.peers, peer.file)]);
-  const child = children.start(first, rest, { env: peer.env, cwd: PLACES.peers });
+  const child = children.start(first, rest, { env: { ...brokers, ...peer.env }, cwd: PLACES.peers });
   try {
-    const port = await listening(child);
+    const ports = await listening(child);
     const pid = child.pid ?? 0;
     const softirq = peer.hasManyProcesses ? undefined : pinning?.softirq;
     return {
-      port,
+      ports,
       pids: [...(peer.hasManyProcesses ? familyOf(pid) : [pid]), ...(softirq === undefined ? [] : [softirq])],
       collect: collects && !peer.hasManyProcesses ? pid : undefined,
       end: () => children.end(child),
@@ -53,7 +60,7 @@ export async function startServer(children: Children, peer: Peer, { runtimes, pi
   }
 }
 
-function listening(child: ChildProcess): Promise<number> {
+function listening(child: ChildProcess): Promise<readonly number[]> {
   return new Promise((resolve, reject) => {
     let output = "";
     let complaint = "";
@@ -61,10 +68,10 @@ function listening(child: ChildProcess): Promise<number> {
     const patience = setTimeout(() => failed(`does not listen after ${START_WITHIN_MS / 1e3} s`), START_WITHIN_MS);
     child.stdout?.on("data", (chunk: Buffer) => {
       output = (output + chunk.toString()).slice(-COMPLAINT_CHARACTERS);
-      const port = /^listening (\d+)$/m.exec(output)?.[1];
-      if (port === undefined) return;
+      const ports = /^listening ([\d ]+)$/m.exec(output)?.[1];
+      if (ports === undefined) return;
       clearTimeout(patience);
-      resolve(Number(port));
+      resolve(ports.split(" ").map(Number));
     });
     child.stderr?.on("data", (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-COMPLAINT_CHARACTERS)));
     child.once("error", (error) => failed(error.message));

@@ -16,6 +16,7 @@ export interface SessionSettings {
   readonly product: Product;
   readonly pinning: Pinning | undefined;
   readonly runtimes: ServerSettings["runtimes"];
+  readonly brokers: ServerSettings["brokers"];
   /** Progress, for whoever waits. */
   readonly say: (text: string) => void;
 }
@@ -91,14 +92,14 @@ function secondsOf({ scenario, shape, peer }: Cell): number {
 }
 
 async function runCell({ scenario, shape, peer, round }: Cell, session: string, settings: SessionSettings): Promise<Run> {
-  const { children, product, pinning, runtimes } = settings;
+  const { children, product, pinning, runtimes, brokers } = settings;
   const isRising = scenario.kind === "rising";
   const about = { ...product, isRising, scenario: scenario.id, shape: shape.name, peer, session, round, date: new Date().toISOString() };
   try {
-    const server = await startServer(children, PEERS[peer], { runtimes, pinning, collects: shape.mode === "idle" });
+    const server = await startServer(children, PEERS[peer], { runtimes, pinning, brokers, collects: shape.mode === "idle" });
     try {
       const steps = await runLoad(children, shapeFor(scenario, shape, peer), {
-        port: server.port,
+        ports: server.ports,
         protocol: PEERS[peer].protocol,
         pids: server.pids,
         collect: server.collect,

@@ -22,7 +22,7 @@ export type { ReachOutcome } from "./groups/reach.ts";
 export type { DrainReport } from "./groups/drain.ts";
 export type { ConnectionsPage, MemberEntry, MembersPage, NamesPage, Page, PageOptions, UsersPage } from "./groups/pages.ts";
 export { Channel, type ChannelOptions } from "./channel/channel.ts";
-export type { Adapter, AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "./channel/adapter.ts";
+export type { Adapter, AdapterEvents, Receipt, WillAdapter } from "./channel/adapter.ts";
 export { MemoryBus } from "./channel/memory.ts";
 export { type Kind, type Message, MessageRecord } from "./wire/record.ts";
 export { memoryChannel } from "./channel/memory-channel.ts";

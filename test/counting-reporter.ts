@@ -9,8 +9,8 @@ export default class CountingReporter implements Reporter {
         const { state } = test.result();
         count[state === "passed" ? "passed" : state === "failed" ? "failed" : "skipped"]++;
       }
-      // A file that does not load has no tests; it has failed all the same.
-      if (module.state() === "failed" && module.children.size === 0) count.failed++;
+      // A file that does not load, and a hook that fails, may leave no test that has failed.
+      for (const suite of [module, ...module.children.allSuites()]) count.failed += suite.errors().length;
     }
     count.failed += unhandledErrors.length;
     // After the default reporter's own summary.

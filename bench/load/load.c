@@ -40,6 +40,7 @@ enum {
   EVENTS_MAX = 1024,
   PIDS_MAX = 64,
   RATES_MAX = 64,
+  PORTS_MAX = 16,
   SOURCES = 4,             // 127.0.0.2 to 127.0.0.5: one address has fewer ports than we may have clients
   OPEN_LOOP_RING = 32768,  // messages of one publisher that may be under way at a fixed rate; more are not sent, and the step fails
   SLOW_RECEIVE_BYTES = 4096,
@@ -49,11 +50,13 @@ static const u64 MS = 1000000, SECOND = 1000000000;  // in ns
 // ---- Options ------------------------------------------------------------------------------------------------------------
 
 static struct {
-  int port, clients, groups, groupsPerClient, publishers, window, size, inflight, slow, settleMs, patienceMs, limitSeconds;
+  int clients, groups, groupsPerClient, publishers, window, size, inflight, slow, settleMs, patienceMs, limitSeconds;
   double seconds, warmSeconds, drainSeconds, capMs;
   bool isIdle, isSocketIo;
   double rates[RATES_MAX];
   int rateCount;
+  int ports[PORTS_MAX];  // one of each node of the server
+  int portCount;
   int pids[PIDS_MAX];  // whose CPU and memory is the server's
   int pidCount;
   int collect;         // this process collects its garbage on SIGUSR2; 0: none does
@@ -541,6 +544,12 @@ static void onReadable(Client *c) {
 
 // ---- Connecting -------------------------------------------------------------------------------------------------------------
 
+/** Members of each group, and publishers, are spread over all nodes. */
+static int portOf(const Client *c) {
+  int index = (int)(c - clients);
+  return options.ports[(index / options.groups + index % options.groups) % options.portCount];
+}
+
 static void startClient(Client *c) {
   int index = (int)(c - clients), on = 1, few = SLOW_RECEIVE_BYTES;
   c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -551,7 +560,7 @@ static void startClient(Client *c) {
   struct linger reset = {1, 0};  // no TIME_WAIT: the next run needs the ports
   setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
   struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (u32)(index % SOURCES))};
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)options.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)portOf(c)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   if (bind(c->fd, (struct sockaddr *)&from, sizeof from) < 0) fail("bind: %s", strerror(errno));
   if (connect(c->fd, (struct sockaddr *)&to, sizeof to) < 0 && errno != EINPROGRESS) fail("connect: %s", strerror(errno));
   c->state = CONNECTING;
@@ -569,7 +578,7 @@ static void onConnected(Client *c) {
   int length = snprintf(text, sizeof text,
                         "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                        options.isSocketIo ? "/socket.io/?EIO=4&transport=websocket" : "/", options.port);
+                        options.isSocketIo ? "/socket.io/?EIO=4&transport=websocket" : "/", portOf(c));
   sendBytes(c, text, (u32)length);
 }
 
@@ -778,6 +787,16 @@ static int readList(const char *text, double *to, int max) {
   return count;
 }
 
+static void readPorts(const char *text) {
+  double numbers[PORTS_MAX];
+  int count = readList(text, numbers, PORTS_MAX);
+  for (int i = 0; i < count; i++) {
+    if (numbers[i] < 1 || numbers[i] > 65535) return;  // said with the other checks
+    options.ports[i] = (int)numbers[i];
+  }
+  options.portCount = count;
+}
+
 static void readPids(const char *text) {
   double numbers[PIDS_MAX];
   options.pidCount = readList(text, numbers, PIDS_MAX);
@@ -792,7 +811,7 @@ static void readOptions(int count, char **words) {
       {"mode", 1, 0, 'm'},     {"pids", 1, 0, 'i'},    {"collect", 1, 0, 'C'}, {"limit", 1, 0, 'L'},           {"patience-ms", 1, 0, 'q'},
       {"drain", 1, 0, 'd'},    {0, 0, 0, 0}};
   for (int option; (option = getopt_long(count, words, "", names, NULL)) != -1;) switch (option) {
-      case 'p': options.port = atoi(optarg); break;
+      case 'p': readPorts(optarg); break;
       case 'n': options.clients = atoi(optarg); break;
       case 'g': options.groups = atoi(optarg); break;
       case 'k': options.groupsPerClient = atoi(optarg); break;
@@ -816,7 +835,7 @@ static void readOptions(int count, char **words) {
       default: exit(2);
     }
   total = options.clients + options.slow;
-  if (options.port < 1 || options.port > 65535) fail("--port: 1 to 65535");
+  if (options.portCount == 0) fail("--port: 1 to 65535, at most %d with commas between", PORTS_MAX);
   if (options.clients < 1 || options.slow < 0 || total > CLIENTS_MAX) fail("--clients, with --slow: 1 to %d", CLIENTS_MAX);
   if (options.groups < 1 || options.groups > options.clients) fail("--groups: 1 to the number of clients");
   if (options.groupsPerClient < 0 || options.groupsPerClient > options.groups) fail("--groups-per-conn: 0 to the number of groups");

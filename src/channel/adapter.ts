@@ -1,4 +1,4 @@
-// The port between processes: five verbs, and what some adapters can do besides: count, and leave a last will. Knows records; must not know groups.
+// The port between processes: five verbs, and a last will for adapters that can leave one. Knows records; must not know groups.
 import type { MessageRecord } from "../wire/record.ts";
 
 /** What is known of an accepted record. */
@@ -15,7 +15,10 @@ export interface AdapterEvents {
   failed(error: Error): void;
   /** The link works: every subscription that was asked for is in force again. Told before the first publish is accepted. */
   up(): void;
-  /** The link is gone; the adapter tries to come back by itself. */
+  /**
+   * The link is gone; the adapter tries to come back by itself. A reason whose `retry` is false (`unauthorized`, `bad_option`) says that it
+   * will be in vain until somebody changes a setting.
+   */
   down(reason: Error): void;
 }
 
@@ -57,14 +60,6 @@ export interface Adapter {
   stop(): Promise<void>;
 }
 
-/** An adapter whose bus can add up numbers that its adapters report. */
-export interface CountingAdapter extends Adapter {
-  /** This process has so many members of a topic. The bus drops the number when it loses this adapter. */
-  report(topic: string, members: number): void;
-  /** The sum over all adapters; this adapter's own reports are in it. Rejects as `publish` does. */
-  count(topic: string): Promise<number>;
-}
-
 /** An adapter whose bus notices at once when it loses it, and can say something for it then. */
 export interface WillAdapter extends Adapter {
   /**
@@ -83,9 +78,4 @@ export interface WillAdapter extends Adapter {
 /** True for an adapter that can leave a will. */
 export function hasWill(adapter: Adapter): adapter is WillAdapter {
   return "will" in adapter;
-}
-
-/** True for an adapter that can count. */
-export function canCount(adapter: Adapter): adapter is CountingAdapter {
-  return "count" in adapter;
 }

@@ -6,7 +6,7 @@ import { asError, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { Turn } from "../base/turn.ts";
 import { type Message, MessageRecord } from "../wire/record.ts";
-import { type Adapter, canCount, hasWill, type Receipt } from "./adapter.ts";
+import { type Adapter, hasWill, type Receipt } from "./adapter.ts";
 import { Outgoing } from "./outgoing.ts";
 
 /** Bytes that may wait for a link that is down, or for a subscription; more are refused at once. */
@@ -156,17 +156,6 @@ export class Channel {
   /** @internal False: {@link flush} would do nothing, whatever the topic. */
   get isGathering(): boolean {
     return this.#outgoing.size > 0;
-  }
-
-  /** @internal Says how many members of a topic this process has. */
-  report(topic: string, members: number): void {
-    if (canCount(this.#adapter)) this.#adapter.report(topic, members);
-  }
-
-  /** @internal Members of a topic in all processes. Rejects with `unavailable` or `unknown_outcome`. */
-  count(topic: string): Promise<number> {
-    if (canCount(this.#adapter)) return quiet(this.#adapter.count(topic));
-    return quiet(Promise.reject(new GroupcastError("bad_option", "this channel cannot count")));
   }
 
   /**

@@ -3,23 +3,16 @@
 import { GroupcastError } from "../base/errors.ts";
 import { quiet } from "../base/promises.ts";
 import { MessageRecord } from "../wire/record.ts";
-import type { AdapterEvents, CountingAdapter, Receipt } from "./adapter.ts";
+import type { Adapter, AdapterEvents, Receipt } from "./adapter.ts";
 
 /** What the adapters of one process share. */
 export class MemoryBus {
   readonly #topics = new Map<string, Set<MemoryAdapter>>();
-  readonly #adapters = new Set<MemoryAdapter>();
   readonly #queue: { readonly topic: string; readonly record: MessageRecord }[] = [];
   #delivering = false;
 
   /** @internal */
-  add(adapter: MemoryAdapter): void {
-    this.#adapters.add(adapter);
-  }
-
-  /** @internal */
   remove(adapter: MemoryAdapter): void {
-    this.#adapters.delete(adapter);
     for (const topic of [...this.#topics.keys()]) this.unsubscribe(topic, adapter);
   }
 
@@ -54,19 +47,11 @@ export class MemoryBus {
     }
     return receivers;
   }
-
-  /** @internal */
-  count(topic: string): number {
-    let members = 0;
-    for (const adapter of this.#adapters) members += adapter.reported(topic);
-    return members;
-  }
 }
 
-export class MemoryAdapter implements CountingAdapter {
+export class MemoryAdapter implements Adapter {
   readonly immediate = true;
   readonly #bus: MemoryBus;
-  readonly #members = new Map<string, number>();
   #events: AdapterEvents | undefined;
 
   constructor(bus: MemoryBus = new MemoryBus()) {
@@ -75,7 +60,6 @@ export class MemoryAdapter implements CountingAdapter {
 
   start(events: AdapterEvents): void {
     this.#events = events;
-    this.#bus.add(this);
     events.up();
   }
 
@@ -94,15 +78,6 @@ export class MemoryAdapter implements CountingAdapter {
     return Promise.resolve({ receivers: this.#bus.publish(topic, record) });
   }
 
-  report(topic: string, members: number): void {
-    if (members === 0) this.#members.delete(topic);
-    else this.#members.set(topic, members);
-  }
-
-  count(topic: string): Promise<number> {
-    return Promise.resolve(this.#bus.count(topic));
-  }
-
   stop(): Promise<void> {
     this.#events = undefined;
     this.#bus.remove(this);
@@ -112,11 +87,6 @@ export class MemoryAdapter implements CountingAdapter {
   /** @internal */
   receive(topic: string, record: MessageRecord): void {
     this.#events?.receive(topic, record);
-  }
-
-  /** @internal */
-  reported(topic: string): number {
-    return this.#members.get(topic) ?? 0;
   }
 }
 

@@ -1,18 +1,21 @@
 // The one table of options of `start`: flag, what it is, default, and how it is read. Help and parsing both come from it.
 import { availableParallelism } from "node:os";
 import { isLoopback } from "../server/admission.ts";
+import { brokerOf, maskUrl } from "../channel/broker-url.ts";
 import { DEFAULTS } from "../base/defaults.ts";
 import { BATCH_DELAY_MS_MAX } from "../base/batch-delay.ts";
 import { PUBLISH_BYTES_MAX } from "../groups/message.ts";
-import { BadSetting, bytes, host, hostName, namespace, oneOf, origin, type Parser, prefix, rate, seconds, whole } from "./parsers.ts";
+import { BadSetting, bytes, channel, host, hostName, namespace, origin, type Parser, prefix, rate, seconds, whole } from "./parsers.ts";
 
 /** What `start` runs with, all of it checked. */
 export interface StartSettings {
   readonly host: string;
   readonly port: number;
   readonly workers: number;
-  readonly channel: "hub" | "memory";
+  /** `hub`, `memory`, or the URL of a broker. */
+  readonly channel: string;
   readonly prefix: string;
+  readonly natsCore: boolean;
   readonly origins: readonly string[];
   readonly allowHosts: readonly string[];
   readonly namespaces: readonly string[];
@@ -44,7 +47,6 @@ const LIST_MAX = 1_000;
 
 const PORT = whole(0, 65_535);
 const WORKERS = whole(1, WORKERS_MAX);
-const CHANNEL = oneOf("hub", "memory");
 const RATE = rate(RATE_MAX);
 const SECONDS = seconds(SECONDS_MAX);
 const BATCH_SECONDS = seconds(BATCH_DELAY_MS_MAX / 1_000);
@@ -56,8 +58,14 @@ export const OPTIONS: readonly Entry[] = [
   { flag: "host", value: "address", text: "where to listen; a public one needs --open", standard: DEFAULTS.host },
   { flag: "port", value: "number", text: "0: any free one", standard: String(DEFAULTS.port) },
   { flag: "workers", value: "number", text: "worker processes", standard: "one per core" },
-  { flag: "channel", value: "name", text: `how the workers hear each other: ${CHANNEL.allowed}`, standard: "hub; memory with one worker" },
-  { flag: "prefix", value: "name", text: "keeps servers on one channel apart", standard: "groupcast" },
+  {
+    flag: "channel",
+    value: "name or URL",
+    text: "how processes hear each other: hub, memory, redis://… or nats://…; servers with the same URL are one cluster",
+    standard: "hub; memory with one worker",
+  },
+  { flag: "prefix", value: "name", text: "keeps clusters on one broker apart", standard: "groupcast" },
+  { flag: "nats-core", text: "use a NATS server without JetStream: what several publishers send has no common order then" },
   { flag: "origin", value: "list", text: "origins of pages that may connect; may hold null and *", standard: "the same host" },
   { flag: "allow-host", value: "list", text: "host names to answer for, besides the bound ones", standard: "none" },
   { flag: "namespaces", value: "list", text: "namespaces of /ws/{namespace}", standard: DEFAULTS.namespace },
@@ -98,8 +106,9 @@ export function readSettings(given: Given): StartSettings {
     host: one("host", host) ?? DEFAULTS.host,
     port: one("port", PORT) ?? DEFAULTS.port,
     workers,
-    channel: one("channel", CHANNEL) ?? (workers === 1 ? "memory" : "hub"),
+    channel: one("channel", channel) ?? (workers === 1 ? "memory" : "hub"),
     prefix: one("prefix", prefix) ?? "groupcast",
+    natsCore: given.has("nats-core"),
     origins: list("origin", origin) ?? [],
     allowHosts: list("allow-host", hostName) ?? [],
     namespaces: list("namespaces", namespace) ?? [DEFAULTS.namespace],
@@ -116,11 +125,11 @@ export function readSettings(given: Given): StartSettings {
 
 function read<Value>(flag: string, parser: Parser<Value>, text: string): Value {
   const value = parser.read(text);
-  if (value === undefined) throw new BadSetting(`--${flag}`, text, parser.allowed);
+  if (value === undefined) throw new BadSetting(`--${flag}`, parser.show?.(text) ?? text, parser.allowed);
   return value;
 }
 
-function checkTogether({ host, open, channel, workers }: StartSettings): void {
+function checkTogether({ host, open, channel, natsCore, workers }: StartSettings): void {
   if (!isLoopback(host) && !open) {
     throw new BadSetting(
       "--host",
@@ -131,4 +140,5 @@ function checkTogether({ host, open, channel, workers }: StartSettings): void {
   if (channel === "memory" && workers > 1) {
     throw new BadSetting("--channel", channel, `hub; memory only with --workers 1, for ${workers} workers would not hear each other`);
   }
+  if (natsCore && brokerOf(channel) !== "nats") throw new BadSetting("--channel", maskUrl(channel), "nats://host:port, with --nats-core");
 }

@@ -1,4 +1,5 @@
 // Reads one option's text. Pure; each parser says what it allows, and that is what a person who gave something else is told.
+import { BROKER_URLS, brokerOf, maskUrl } from "../channel/broker-url.ts";
 import { checkName } from "../wire/names.ts";
 
 /** A way to read the text of an option. */
@@ -7,6 +8,8 @@ export interface Parser<Value> {
   readonly allowed: string;
   /** Undefined: not allowed. */
   read(text: string): Value | undefined;
+  /** What an error repeats of what was given, if that may hold a secret; default: all of it. */
+  readonly show?: ((text: string) => string) | undefined;
 }
 
 /** Characters of what was given that an error repeats. */
@@ -68,10 +71,12 @@ export function bytes(min: number, max: number): Parser<number> {
   };
 }
 
-/** One of a few words. */
-export function oneOf<Word extends string>(...words: readonly Word[]): Parser<Word> {
-  return { allowed: words.join(", "), read: (text) => words.find((word) => word === text) };
-}
+/** How processes hear each other: one of two words, or the URL of a broker, as it was given. */
+export const channel: Parser<string> = {
+  allowed: `hub, memory, ${BROKER_URLS}`,
+  read: (text) => (text === "hub" || text === "memory" || brokerOf(text) !== undefined ? text : undefined),
+  show: maskUrl,
+};
 
 /** A name or an address without a port: `127.0.0.1`, `::1`, `0.0.0.0`, `example.org`. Brackets around an IPv6 address are taken off. */
 export const host: Parser<string> = {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { GroupcastError } from "../base/errors.ts";
+import { brokerOf } from "../channel/broker-url.ts";
 import { toPath } from "../hub/address.ts";
 import { forkHub, SharedPort, WorkerForks } from "../workers/forks.ts";
 import { type Ending, Primary, type Row } from "../workers/primary.ts";
@@ -41,7 +42,7 @@ export async function start(settings: StartSettings): Promise<Ending> {
     drainDeadlineMs,
     drainDelayMs,
     logger: makeLogger("primary"),
-    started: printTable,
+    started: (rows) => printTable(brokerOf(settings.channel) === undefined ? [] : [settings.channel], rows),
   });
   const ending = await primary.run();
   tidy();

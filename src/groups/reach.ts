@@ -5,8 +5,9 @@ import type { Payload } from "../wire/frames.ts";
 import type { Connection } from "./connection.ts";
 
 /**
- * Outcome of a request to one connection, wherever it is. `unknown_connection`: no process has one of that id. `unknown_outcome`: its
- * process has not answered within 5 s, so that it may or may not have happened; or it cannot be told who has it.
+ * Outcome of a request to one connection, wherever it is. `unknown_connection`: no pool of any process has one of that id.
+ * `unknown_outcome`: its process has not answered within 5 s, or has gone before, so that it may or may not have happened; or it cannot be
+ * told whether there is one.
  */
 export type ReachOutcome = "done" | "unknown_connection" | "unknown_outcome";
 

@@ -4,7 +4,7 @@ import { type Cancel, type Clock, systemClock } from "../base/clock.ts";
 import { asError, type ErrorCode, GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import type { AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "../channel/adapter.ts";
+import type { AdapterEvents, Receipt, WillAdapter } from "../channel/adapter.ts";
 import { Turn } from "../base/turn.ts";
 import { MessageRecord } from "../wire/record.ts";
 import { Dial, type Target, type TargetOptions, toTarget } from "./dial.ts";
@@ -14,7 +14,6 @@ import {
   FRAME,
   FRAME_BYTES_MAX,
   NO_WILL,
-  readMembers,
   readReceivers,
   refOf,
   RESTORED,
@@ -43,13 +42,13 @@ export interface HubOptions extends TargetOptions {
 
 /**
  * Carries records through a `ChannelServer`. Comes back by itself when the link is lost, for as long as it is not stopped: after a
- * random wait of up to 50 ms at first, then up to twice as long each time, up to 1 s. It tells `up` once every topic is subscribed to,
- * every count reported and its will in force again.
+ * random wait of up to 50 ms at first, then up to twice as long each time, up to 1 s. It tells `up` once every topic is subscribed to
+ * and its will in force again.
  *
  * `down` is told once for an outage, also if there was no link before; and once more with `unauthorized` if it turns out that the
  * secrets differ: that is tried again each second.
  */
-export class HubAdapter implements CountingAdapter, WillAdapter {
+export class HubAdapter implements WillAdapter {
   readonly immediate = false;
   #target: Target;
   readonly #clock: Clock;
@@ -57,7 +56,6 @@ export class HubAdapter implements CountingAdapter, WillAdapter {
   readonly #turn: Turn;
   readonly #wishes = new Wishes();
   readonly #publishes = new Map<number, Deferred<Receipt>>();
-  readonly #counts = new Map<number, Deferred<number>>();
   #events: AdapterEvents | undefined;
   #dial: Dial | undefined;
   /** The link, once both sides have proved themselves. */
@@ -124,23 +122,6 @@ export class HubAdapter implements CountingAdapter, WillAdapter {
     return accepted.promise;
   }
 
-  report(topic: string, members: number): void {
-    if (this.#isStopped) return;
-    this.#wishes.report(topic, members);
-    this.#tellSoon();
-  }
-
-  count(topic: string): Promise<number> {
-    const link = this.#ask(topic);
-    if (link instanceof GroupcastError) return quiet(Promise.reject(link));
-    const ref = this.#nextRef();
-    const counted = deferred<number>();
-    this.#counts.set(ref, counted);
-    link.push(encodeTopicHead(FRAME.count, ref, topic, 0));
-    link.flushSoon();
-    return counted.promise;
-  }
-
   will(topic: string, record: MessageRecord | undefined): void {
     if (this.#isStopped) return;
     this.#wishes.will(topic, record?.bytes);
@@ -164,7 +145,7 @@ export class HubAdapter implements CountingAdapter, WillAdapter {
     this.#cancelRetry?.();
     const hadWill = this.#wishes.isWillTold;
     this.#wishes.close(stopped());
-    this.#failAnswers(stopped(), stopped());
+    this.#failAnswers(stopped());
     const link = this.#dial?.link;
     if (link !== undefined && hadWill) await this.#withdraw(link);
     link?.cut(stopped());
@@ -232,10 +213,7 @@ export class HubAdapter implements CountingAdapter, WillAdapter {
     this.#wishes.unlinked();
     const delay = reason.code === "unauthorized" ? RETRY_MAX_MS : this.#nextDelay();
     this.#cancelRetry = this.#clock.after(delay, () => this.#connect());
-    this.#failAnswers(
-      new GroupcastError("unknown_outcome", undefined, { cause: reason }),
-      new GroupcastError("unavailable", undefined, { cause: reason }),
-    );
+    this.#failAnswers(new GroupcastError("unknown_outcome", undefined, { cause: reason }));
     if (this.#told === reason.code) return;
     this.#told = reason.code;
     this.#events?.down(reason);
@@ -259,12 +237,6 @@ export class HubAdapter implements CountingAdapter, WillAdapter {
       }
       case FRAME.subscribed:
         return this.#confirmed(refOf(frame));
-      case FRAME.counted: {
-        const ref = refOf(frame);
-        this.#counts.get(ref)?.resolve(readMembers(frame));
-        this.#counts.delete(ref);
-        return;
-      }
       default:
         return; // a ping; and what a newer hub may say to those who understand it
     }
@@ -315,11 +287,9 @@ export class HubAdapter implements CountingAdapter, WillAdapter {
     return this.#lastRef;
   }
 
-  #failAnswers(published: GroupcastError, counted: GroupcastError): void {
-    for (const { reject } of this.#publishes.values()) reject(published);
-    for (const { reject } of this.#counts.values()) reject(counted);
+  #failAnswers(error: GroupcastError): void {
+    for (const { reject } of this.#publishes.values()) reject(error);
     this.#publishes.clear();
-    this.#counts.clear();
   }
 }
 

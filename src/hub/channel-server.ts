@@ -50,13 +50,13 @@ export interface ChannelServerCounters {
 }
 
 /**
- * What the processes of a machine hear each other through: forwards what is published to those who asked for its topic, and adds
- * up their counts. Holds no messages; one that nobody hears is gone.
+ * What the processes of a machine hear each other through: forwards what is published to those who asked for its topic. Holds no
+ * messages; one that nobody hears is gone.
  *
  * Making one declares it: `Worker.runAll()` starts it as a process of its own. Alone it is `await server.listen()`.
  *
  * A peer that sends anything but the handshake, or nothing for 5 s, is dropped and counted. Links that differ in their prefix
- * never hear or count each other.
+ * never hear each other.
  */
 export class ChannelServer {
   readonly #at: HubAddress;

@@ -36,7 +36,7 @@ export interface TargetOptions {
   readonly path?: string | undefined;
   /** What the hub knows, too. Default: the variable `GROUPCAST_CHANNEL_SECRET`, else none. */
   readonly secret?: string | undefined;
-  /** Only links of the same prefix hear and count each other. Default `groupcast`. */
+  /** Only links of the same prefix hear each other. Default `groupcast`. */
   readonly prefix?: string | undefined;
 }
 

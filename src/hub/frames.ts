@@ -10,8 +10,6 @@
 //   unsubscribe  topics
 //   publish      ref u32 · topic · record                        → accepted     ref u32 · receivers u32
 //   message      ref u32 · topic · record                        hub → process: a publish frame, with another type and nothing else
-//   report       members u32 · topic, any number of times
-//   count        ref u32 · topic                                 → counted      ref u32 · members f64
 //   restored     nothing                                         process → hub: all that it heard on another link is subscribed to
 //   will         nothing, or: ref u32 · topic · record            process → hub: what to publish when the link is lost, in place of the last
 //
@@ -31,11 +29,8 @@ export const FRAME = {
   publish: 9,
   message: 10,
   accepted: 11,
-  report: 12,
-  count: 13,
-  counted: 14,
-  restored: 15,
-  will: 16,
+  restored: 12,
+  will: 13,
 } as const;
 
 /** The most that a peer may announce before it has proved itself: several times a hello, and next to nothing to hold. */
@@ -53,7 +48,7 @@ export const TOPIC_BYTES_MAX = 512;
 const LENGTH_BYTES = 4;
 const TYPE_AT = 4;
 const BODY_AT = 5;
-/** Where the topic of `publish`, `message`, `will` and `count` begins. */
+/** Where the topic of `publish`, `message` and `will` begins. */
 const TOPIC_AT = 9;
 
 /** A frame that could not be read; whoever sent it is not spoken to any further. */
@@ -99,18 +94,7 @@ export function readReceivers(frame: Buffer): number {
   return frame.readUInt32BE(BODY_AT + 4);
 }
 
-export function encodeCounted(ref: number, members: number): Buffer {
-  const frame = head(FRAME.counted, 12);
-  frame.writeUInt32BE(ref, BODY_AT);
-  frame.writeDoubleBE(members, BODY_AT + 4);
-  return frame;
-}
-
-export function readMembers(frame: Buffer): number {
-  return frame.readDoubleBE(BODY_AT + 4);
-}
-
-/** Everything of a `publish` or `will` but the record, which follows it; or a whole `count`. The topic is within its limit. */
+/** Everything of a `publish` or `will` but the record, which follows it. The topic is within its limit. */
 export function encodeTopicHead(type: number, ref: number, topic: string, recordBytes: number): Buffer {
   const topicBytes = Buffer.byteLength(topic);
   const frame = Buffer.allocUnsafe(TOPIC_AT + 2 + topicBytes);
@@ -122,13 +106,13 @@ export function encodeTopicHead(type: number, ref: number, topic: string, record
   return frame;
 }
 
-/** Where the topic of a `publish`, `message`, `will` or `count` ends and its record begins. */
+/** Where the topic of a `publish`, `message` or `will` ends and its record begins. */
 export function topicEnd(frame: Buffer): number {
   return endOfTopic(frame, TOPIC_AT);
 }
 
 /**
- * The topic of a `publish`, `message`, `will` or `count`. The hub only compares topics, so it reads them as Latin-1, which tells any two
+ * The topic of a `publish`, `message` or `will`. The hub only compares topics, so it reads them as Latin-1, which tells any two
  * sequences of bytes apart.
  */
 export function topicOf(frame: Buffer, end: number, encoding: "utf8" | "latin1"): string {
@@ -182,29 +166,6 @@ export function readSubscribe(frame: Buffer): string[] {
 /** The topics of an `unsubscribe`, as Latin-1. */
 export function readUnsubscribe(frame: Buffer): string[] {
   return readTopics(frame, BODY_AT);
-}
-
-/** A `report`, within the same limits. */
-export function encodeReport(reports: readonly (readonly [topic: string, members: number])[]): Buffer {
-  const frame = head(FRAME.report, 4 * reports.length + bytesOf(reports.map(([topic]) => topic)));
-  let at = BODY_AT;
-  for (const [topic, members] of reports) {
-    frame.writeUInt32BE(members, at);
-    at = writeTopic(frame, at + 4, topic);
-  }
-  return frame;
-}
-
-/** What a `report` says, topics as Latin-1. */
-export function readReport(frame: Buffer): [topic: string, members: number][] {
-  const reports: [string, number][] = [];
-  for (let at = BODY_AT; at < frame.length;) {
-    const members = frame.readUInt32BE(at);
-    const end = endOfTopic(frame, at + 4);
-    reports.push([frame.toString("latin1", at + 6, end), members]);
-    at = end;
-  }
-  return reports;
 }
 
 /** The other side's sign of life. */

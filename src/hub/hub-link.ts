@@ -8,10 +8,8 @@ import type { Party, Seat } from "./exchange.ts";
 import {
   broken,
   encodeAccepted,
-  encodeCounted,
   encodeSubscribed,
   FRAME,
-  readReport,
   readSubscribe,
   readUnsubscribe,
   readWill,
@@ -205,11 +203,6 @@ export class HubLink implements Party {
       case FRAME.unsubscribe:
         for (const topic of readUnsubscribe(frame)) seat.unsubscribe(topic);
         return;
-      case FRAME.report:
-        for (const [topic, members] of readReport(frame)) seat.report(topic, members);
-        return;
-      case FRAME.count:
-        return this.#link.push(encodeCounted(refOf(frame), seat.count(topicOf(frame, topicEnd(frame), "latin1"))));
       case FRAME.restored:
         return this.#host.rollCall.present();
       case FRAME.ping:

@@ -1,18 +1,9 @@
-// What the hub shall know of this process, its topics, its counts and its will, and which of that it has not been told on this link.
+// What the hub shall know of this process, its topics and its will, and which of that it has not been told on this link.
 // Must not know links: it makes frames, and is told what became of them.
 import { GroupcastError } from "../base/errors.ts";
 import { type Deferred, deferred, quiet } from "../base/promises.ts";
 import { TOPICS_MAX } from "./exchange.ts";
-import {
-  encodeReport,
-  encodeSubscribe,
-  encodeUnsubscribe,
-  encodeWill,
-  listedBytes,
-  NO_WILL,
-  TOPIC_BYTES_MAX,
-  WILL_BYTES_MAX,
-} from "./frames.ts";
+import { encodeSubscribe, encodeUnsubscribe, encodeWill, listedBytes, NO_WILL, TOPIC_BYTES_MAX, WILL_BYTES_MAX } from "./frames.ts";
 
 /** A list of topics ends here; the next begins another frame, so that no frame holds back the records behind it for long. */
 const LIST_BYTES_MAX = 64 * 1024;
@@ -21,15 +12,13 @@ type Subscription = { readonly topic: string; heard: boolean; ready: Deferred<vo
 
 /**
  * Only what is different counts: a topic that is subscribed to and given up again within a turn is never mentioned, and of several
- * counts of a topic the last is told.
+ * wills the last is told.
  */
 export class Wishes {
   readonly #subscriptions = new Map<string, Subscription>();
-  readonly #members = new Map<string, number>();
   #linked = false;
   readonly #toSubscribe = new Set<Subscription>();
   readonly #toUnsubscribe = new Set<string>();
-  readonly #toReport = new Set<string>();
   #will: Buffer = NO_WILL;
   #toldWill: Buffer = NO_WILL;
   // What was told, and the hub has not confirmed.
@@ -37,7 +26,7 @@ export class Wishes {
 
   /** True when the hub has been told everything; what it has not confirmed yet included. */
   get isTold(): boolean {
-    return this.#toSubscribe.size === 0 && this.#toUnsubscribe.size === 0 && this.#toReport.size === 0 && this.#will === this.#toldWill;
+    return this.#toSubscribe.size === 0 && this.#toUnsubscribe.size === 0 && this.#will === this.#toldWill;
   }
 
   /** True if the hub has something to say when it loses this process. */
@@ -71,14 +60,6 @@ export class Wishes {
     subscription.ready?.resolve(); // nobody is to wait for what nobody wants
   }
 
-  report(topic: string, members: number): void {
-    // Above the limit its subscription was refused; there is nobody to tell, and the hub would cut the link.
-    if (!this.#members.has(topic) && (members === 0 || this.#members.size >= TOPICS_MAX)) return;
-    if (members === 0) this.#members.delete(topic);
-    else this.#members.set(topic, members);
-    if (this.#linked) this.#toReport.add(topic);
-  }
-
   /** @throws GroupcastError `too_large`, `bad_option` */
   will(topic: string, record: Uint8Array | undefined): void {
     if (record === undefined) {
@@ -96,7 +77,6 @@ export class Wishes {
   /** A link is there that knows nothing yet: everything is to be told. */
   linked(): void {
     this.#linked = true;
-    for (const topic of this.#members.keys()) this.#toReport.add(topic);
   }
 
   /** The link is gone. */
@@ -105,7 +85,6 @@ export class Wishes {
     this.#toldWill = NO_WILL;
     this.#told.clear();
     this.#toUnsubscribe.clear();
-    this.#toReport.clear();
     for (const subscription of this.#subscriptions.values()) {
       subscription.heard = false;
       this.#toSubscribe.add(subscription);
@@ -122,8 +101,6 @@ export class Wishes {
     this.#toldWill = this.#will;
     const ended = take(this.#toUnsubscribe, (topic) => topic);
     if (ended.length > 0) frames.push(encodeUnsubscribe(ended));
-    const reported = take(this.#toReport, (topic) => topic);
-    if (reported.length > 0) frames.push(encodeReport(reported.map((topic) => [topic, this.#members.get(topic) ?? 0])));
     // While ends are still to be told, nothing begins: it could be the same topic.
     const begun = this.#toUnsubscribe.size > 0 ? [] : take(this.#toSubscribe, ({ topic }) => topic);
     if (begun.length > 0 || confirm) {
@@ -150,7 +127,6 @@ export class Wishes {
     for (const { ready } of this.#subscriptions.values()) ready?.reject(error);
     this.#subscriptions.clear();
     this.#toSubscribe.clear();
-    this.#members.clear();
     this.#will = NO_WILL;
   }
 

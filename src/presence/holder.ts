@@ -32,6 +32,8 @@ export interface HolderOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly node: string;
+  /** True if what is said may not reach somebody: then it is said again and again, even if nobody seems to be there. */
+  readonly isLossy: boolean;
   /** True for what was said by one that is known to be dead. */
   readonly isDead: (node: string, incarnation: number) => boolean;
   /** To everybody. Resolves with how many have heard it, this process included; undefined: nobody can tell. */
@@ -316,7 +318,7 @@ export class Holder implements Index {
     }
     this.#pump();
     this.#look();
-    if (this.#peers.size > 0 || this.#census?.isDone !== true) return;
+    if (this.#options.isLossy || this.#peers.size > 0 || this.#census?.isDone !== true) return;
     this.#cancelTick?.();
     this.#cancelTick = undefined;
   }

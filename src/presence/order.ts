@@ -95,7 +95,8 @@ export class Order<T, K extends string | number> {
   }
 
   readonly #compare = (one: T, other: T): number => {
-    const [left, right] = [this.#keyOf(one), this.#keyOf(other)];
+    const left = this.#keyOf(one);
+    const right = this.#keyOf(other);
     return left < right ? -1 : left > right ? 1 : 0;
   };
 }

@@ -16,6 +16,7 @@ export type { Words } from "./letter.ts";
 export const ANSWER_WITHIN_MS = 5_000;
 /** Questions that may be unanswered at a time. */
 const ASKS_MAX = 10_000;
+const GONE = "that process was gone before it answered";
 const LATE = "that process has not answered in time";
 
 export interface PostOptions {
@@ -136,6 +137,11 @@ export class Post {
     };
     asked.answer.promise.then(forget, forget);
     return asked.answer.promise;
+  }
+
+  /** That node is gone: what it has not answered ends, with `unknown_outcome`. */
+  abandon(node: string): void {
+    for (const asked of this.#asked.values()) if (asked.node === node) asked.answer.reject(new GroupcastError("unknown_outcome", GONE));
   }
 
   /** Ends what is unanswered, with `unknown_outcome`, and what waits or comes later, with `closed`. The channel is stopped next. */

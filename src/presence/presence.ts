@@ -69,6 +69,7 @@ export class Presence<P extends Present = Present> {
       clock,
       random,
       node: post.node,
+      isLossy: !channel.isImmediate,
       isDead: (node, incarnation) => this.#tombs.holds(node, incarnation),
       want: (ask) => this.#publish(WORDS, { do: "want", ...this.#self, ...(ask !== undefined && { ask }) }),
       ask: (node, want) => void quiet(post.tell(node, WANT, { incarnation: this.#incarnation, ...want })),
@@ -143,7 +144,7 @@ export class Presence<P extends Present = Present> {
   bury(node: string): void {
     if (node === this.node) return;
     const incarnation = this.#holder.incarnationOf(node);
-    if (this.#tombs.holds(node, incarnation ?? Infinity)) return;
+    if (this.#tombs.holds(node, incarnation ?? 0)) return; // that is known
     this.#publishQuietly({ do: "dead", node, ...(incarnation !== undefined && { incarnation }) });
     this.#bury(node, incarnation);
   }
@@ -200,7 +201,7 @@ export class Presence<P extends Present = Present> {
 
   /** Says that it leaves. Resolves when that is said; never rejects. */
   async stop(): Promise<void> {
-    const isMissed = this.#isUp && this.#teller.isWanted;
+    const isMissed = this.#isUp && (this.#isHolding || this.#teller.isWanted);
     this.#isUp = false;
     this.#teller.down();
     this.#holder.stop();
@@ -265,7 +266,8 @@ export class Presence<P extends Present = Present> {
   /** That node is dead, in that incarnation; undefined: in the one that is known. */
   #bury(node: string, incarnation: number | undefined): void {
     const known = this.#holder.incarnationOf(node);
-    if (!this.#tombs.add(node, incarnation ?? known ?? Infinity)) return;
+    if (this.#tombs.holds(node, incarnation ?? known ?? 0)) return; // that is known
+    this.#tombs.add(node, incarnation ?? known ?? Infinity);
     // It has come back since.
     if (known !== undefined && incarnation !== undefined && known > incarnation) return;
     this.#teller.forget(node);

@@ -5,7 +5,7 @@ import type { Member } from "./roll.ts";
 
 /** A connection of this process, as presence tells the others of it. */
 export interface Present extends Member {
-  /** @internal Given by presence. */
+  /** Given by presence. */
   $serial: number;
   readonly namespace: string;
   /** Its groups, by name. */

@@ -14,9 +14,8 @@ export class Tombs {
     this.#clock = clock;
   }
 
-  /** That node is dead, in this incarnation and all before. False: that is known. */
-  add(node: string, incarnation: number): boolean {
-    if (this.holds(node, incarnation)) return false;
+  /** That node is dead, in this incarnation and all before. */
+  add(node: string, incarnation: number): void {
     const now = this.#clock.now();
     this.#tombs.delete(node);
     this.#tombs.set(node, { incarnation, until: now + LATE_MS });
@@ -24,7 +23,6 @@ export class Tombs {
       if (until > now && this.#tombs.size <= TOMBS_MAX) break;
       this.#tombs.delete(old);
     }
-    return true;
   }
 
   /** True if what was said in that incarnation does not count any more. */

@@ -55,8 +55,8 @@ type Waiting = {
   readonly answers: Map<string, number>;
   /** Nodes that are known to have members. */
   nodes: Set<string>;
-  /** Of these, how many have gone without an answer. */
-  gone: number;
+  /** Of these, how many have gone without an answer: whoever is cut off may still have its members. */
+  lost: number;
   /** False as long as it is not known who shall answer. */
   isDone: () => boolean;
   readonly done: Deferred<void>;
@@ -107,7 +107,7 @@ export class CloseEverywhere {
     if (post.ready !== undefined) await within(clock, leftMs(), post.ready, late);
     const id = ++this.#lastId;
     const nodes = new Set(this.#nodesWith(namespace, name));
-    const waiting: Waiting = { answers: new Map(), nodes, gone: 0, isDone: () => false, done: deferred() };
+    const waiting: Waiting = { answers: new Map(), nodes, lost: 0, isDone: () => false, done: deferred() };
     const isHere = this.#options.members.has(namespace, name);
     this.#waiting.set(id, waiting);
     let isLate = false;
@@ -121,7 +121,7 @@ export class CloseEverywhere {
       const published = channel.publish(encodeTopic({ kind: "group", namespace, name }), message);
       const { receivers } = await within(clock, leftMs(), published, late);
       if (receivers === undefined) void this.#waitForNodes(waiting, namespace, name, isHere);
-      else waiting.isDone = () => waiting.answers.size + waiting.gone >= receivers;
+      else waiting.isDone = () => waiting.answers.size + waiting.lost >= receivers;
       check(waiting);
       await waiting.done.promise;
     } finally {
@@ -129,7 +129,7 @@ export class CloseEverywhere {
       this.#waiting.delete(id);
     }
     const closed = [...waiting.answers.values()].reduce((sum, one) => sum + one, 0);
-    return { outcome: isLate ? "unknown_outcome" : "done", closed };
+    return { outcome: isLate || waiting.lost > 0 ? "unknown_outcome" : "done", closed };
   }
 
   *#nodesWith(namespace: string, name: string): Iterable<string> {
@@ -160,11 +160,11 @@ export class CloseEverywhere {
     check(waiting);
   }
 
-  /** The members of a node that is gone are gone. */
+  /** That node will not answer. */
   #gone(node: string): void {
     for (const waiting of this.#waiting.values()) {
       if (!waiting.nodes.delete(node) || waiting.answers.has(node)) continue;
-      waiting.gone++;
+      waiting.lost++;
       check(waiting);
     }
   }

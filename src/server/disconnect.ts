@@ -7,7 +7,7 @@ import type { CloseRequest } from "./close-everywhere.ts";
 
 /** What has become of the members of a group in all processes. */
 export interface DisconnectReport {
-  /** `unknown_outcome`: some process has not confirmed within 5 s; its members may or may not be gone. */
+  /** `unknown_outcome`: some process has not confirmed within 5 s, or has gone before; its members may or may not be gone. */
   readonly outcome: "done" | "unknown_outcome";
   /** Connections that are confirmed to be gone. */
   readonly closed: number;

@@ -6,8 +6,7 @@ import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
 import { quiet } from "../base/promises.ts";
 import { type Random, systemRandom } from "../base/random.ts";
-import { Channel, type ChannelWatcher, type Hearing } from "../channel/channel.ts";
-import { memoryChannel } from "../channel/memory-channel.ts";
+import type { Channel, ChannelWatcher, Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
 import { type Connection } from "../groups/connection.ts";
 import { ConnectionGroup, type Published } from "../groups/group.ts";
@@ -24,6 +23,7 @@ import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-co
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
+import { channelOf } from "./channel-of.ts";
 import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "./close-everywhere.ts";
 import { ConnectionsHere } from "./connections-here.ts";
 import { deliver, type Receiver } from "./deliver.ts";
@@ -67,8 +67,13 @@ export interface GroupImplementation {
 }
 
 export interface GroupManagerOptions {
-  /** How processes hear each other; default: `"memory"`, this process alone. A channel belongs to one manager. */
+  /**
+   * How processes hear each other; default: `"memory"`, this process alone. A URL (`redis://…`, `rediss://…`, `nats://…`, `tls://…`) is a
+   * broker: its client has to be installed. A Channel made by `hubChannel()` and its like belongs to one manager.
+   */
   readonly channel?: Channel | string | undefined;
+  /** Managers with the same broker and prefix are one cluster; others never hear of them. With a URL only; default `groupcast`. */
+  readonly prefix?: string | undefined;
   /**
    * May this connection join (or publish to) this group? True allows; false, or the reason as a string, refuses; a throw refuses
    * and goes to `error`. If it is asynchronous, `setGroup` throws `use_join`.
@@ -126,6 +131,8 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
+  /** How other processes call this one: 128 random bits, new with each manager. */
+  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;
@@ -140,19 +147,22 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   readonly #presence: Presence<Connection>;
   readonly #ownNode: OwnNode;
   readonly #directory: Directory;
-  /** This process, for the others: nobody else has this id. */
-  readonly node: string;
   /** @internal */
   readonly poolRoad: PoolRoad;
 
-  /** @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager; a `batchDelayMs` that is none. */
+  /**
+   * A broker need not be there yet: until it is, {@link isUp} is false. One that cannot be used as it is set up (its client is not
+   * installed, it refuses the password) is told by `degraded`, with `bad_option` or `unauthorized`.
+   *
+   * @throws GroupcastError `bad_option`: no such channel, or one that belongs to another manager; a `batchDelayMs` that is none.
+   */
   constructor(options: GroupManagerOptions = {}) {
     super();
     const clock = options.clock ?? systemClock;
     this.#logger = options.logger ?? consoleLogger;
     this.#asksNobody = options.authorize === undefined;
     this.#turn = new Turn(clock, checkDelay(options.batchDelayMs ?? DEFAULTS.batchDelayMs));
-    this.#channel = toChannel(options.channel ?? "memory", clock);
+    this.#channel = channelOf(options.channel ?? "memory", { prefix: options.prefix, clock });
     const random = options.random ?? systemRandom;
     const channel = this.#channel;
     const node = (this.node = random.id());
@@ -201,7 +211,9 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         this.#presence.down();
         this.#lives.down();
         downAt ??= clock.now();
-        this.emit("degraded", { reason });
+        const isHeard = this.emit("degraded", { reason });
+        // An outage passes; what is set up wrong does not, so somebody has to be told.
+        if (!isHeard && reason instanceof GroupcastError && !reason.retry) this.emit("error", reason);
       },
       failed,
     };
@@ -219,6 +231,11 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   /** True while the channel works: publishing does not wait, and every group is heard. */
   get isUp(): boolean {
     return this.#channel.isUp;
+  }
+
+  /** @internal Undefined: the channel works. Else resolves when it does. */
+  get $up(): Promise<void> | undefined {
+    return this.#channel.up;
   }
 
   /** The group, if it has a member in this process. */
@@ -541,13 +558,4 @@ async function closeMembers(group: ConnectionGroup | undefined, { goodbye, excep
   await Promise.resolve();
   await Promise.all(members.map((member) => member.$closeWithin(goodbye, CLOSE_FOR_OTHERS_WITHIN_MS)));
   return members.length;
-}
-
-function toChannel(channel: Channel | string, clock: Clock): Channel {
-  if (channel instanceof Channel) return channel;
-  if (channel === "memory") return memoryChannel({ clock });
-  throw new GroupcastError(
-    "bad_option",
-    `channel is "memory", or a Channel made by hubChannel() and its like, not ${JSON.stringify(channel)}`,
-  );
 }

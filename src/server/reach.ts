@@ -17,7 +17,7 @@ import { CLOSE_FOR_OTHERS_WITHIN_MS } from "./close-everywhere.ts";
 export interface ReachOptions {
   readonly clock: Clock;
   readonly post: Post;
-  readonly presence: Pick<Presence, "index" | "load">;
+  readonly presence: Pick<Presence, "index" | "load" | "onNodeGone">;
   /** The connection, if this process has it. */
   readonly find: (namespace: string, id: string) => Connection | undefined;
 }
@@ -46,6 +46,7 @@ export class Reach implements ReachRoad {
   constructor(options: ReachOptions) {
     this.#options = options;
     this.#line = new WaitingLine(options.clock, () => options.presence.load());
+    options.presence.onNodeGone((node) => options.post.abandon(node));
     this.#serve("send", ({ isText }, data = NO_BYTES) => send(isText === true ? fromUtf8.decode(data) : data));
     this.#serve("close", ({ code, reason }) =>
       close(readCloseArguments([{ code, reason } as Goodbye], CLOSE.normal), CLOSE_FOR_OTHERS_WITHIN_MS),

@@ -1,6 +1,5 @@
 // The contract of the `Adapter` port as a list that any test runner can run over any adapter. Depends on no runner.
 import { BrokenPromise } from "./check.ts";
-import { countPromises } from "./promises-count.ts";
 import { deliveryPromises } from "./promises-delivery.ts";
 import { linkPromises } from "./promises-link.ts";
 import { orderPromises } from "./promises-order.ts";
@@ -12,8 +11,8 @@ import type { AdapterPromise } from "./stage.ts";
  * Everything that an adapter promises. Each runs on a bus of its own or on a shared one, alone or beside others, with three
  * adapters that it ends. The order means nothing. One that does not hold rejects with a `BrokenPromise`, in any runner.
  *
- * What an adapter or a bus cannot do breaks the promises about it: an adapter that cannot count breaks those about sums, one that
- * cannot leave a will those about wills, a bus without a `cut` those about lost links. They are excused by title, each with a reason.
+ * What an adapter or a bus cannot do breaks the promises about it: an adapter that cannot leave a will breaks those about
+ * wills, a bus without a `cut` those about lost links. They are excused by title, each with a reason.
  *
  * @example
  * ```ts
@@ -33,7 +32,6 @@ export const adapterPromises: readonly AdapterPromise[] = [
   ...deliveryPromises,
   ...orderPromises,
   ...subscriptionPromises,
-  ...countPromises,
   ...linkPromises,
   ...willPromises,
 ];

@@ -11,15 +11,7 @@ export { Relay } from "./relay.ts";
 export { BrokenPromise } from "./check.ts";
 export type { Cancel, Clock } from "../base/clock.ts";
 // What an adapter is made of.
-export {
-  type Adapter,
-  type AdapterEvents,
-  canCount,
-  type CountingAdapter,
-  hasWill,
-  type Receipt,
-  type WillAdapter,
-} from "../channel/adapter.ts";
+export { type Adapter, type AdapterEvents, hasWill, type Receipt, type WillAdapter } from "../channel/adapter.ts";
 export { MemoryAdapter, MemoryBus } from "../channel/memory.ts";
 export { decodeTopic, encodeTopic, type Topic } from "../channel/topics.ts";
 export { type Kind, type Message, MessageRecord } from "../wire/record.ts";

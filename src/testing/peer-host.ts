@@ -1,6 +1,6 @@
 // Drives one adapter: makes calls on it as it is told, and tells what it hears. Runs beside the adapter, in whichever process
 // that is. Calls, outcomes and what is told are plain data, so that they can cross to another process.
-import { type Adapter, canCount, hasWill, type Receipt } from "../channel/adapter.ts";
+import { type Adapter, hasWill, type Receipt } from "../channel/adapter.ts";
 import { type Message, MessageRecord } from "../wire/record.ts";
 
 /**
@@ -9,13 +9,12 @@ import { type Message, MessageRecord } from "../wire/record.ts";
  */
 export type Call =
   | { readonly call: "start" | "stop" | "reread" | "nothing" }
-  | { readonly call: "subscribe" | "unsubscribe" | "count"; readonly topic: string }
-  | { readonly call: "publish" | "publishWithin" | "will"; readonly topic: string; readonly messages: readonly Message[] }
-  | { readonly call: "report"; readonly topic: string; readonly members: number };
+  | { readonly call: "subscribe" | "unsubscribe"; readonly topic: string }
+  | { readonly call: "publish" | "publishWithin" | "will"; readonly topic: string; readonly messages: readonly Message[] };
 
 /** How a call ended. `code` is that of a GroupcastError; any other error has `none`. */
 export type Outcome =
-  | { readonly ok: true; readonly value: Receipt | number | readonly ToldRecord[] | undefined }
+  | { readonly ok: true; readonly value: Receipt | readonly ToldRecord[] | undefined }
   | { readonly ok: false; readonly code: string; readonly text: string };
 
 export interface ToldRecord {
@@ -53,7 +52,7 @@ export class PeerHost {
     });
   }
 
-  #make(call: Call): PromiseLike<void | Receipt | number> | readonly ToldRecord[] | undefined {
+  #make(call: Call): PromiseLike<void | Receipt> | readonly ToldRecord[] | undefined {
     const adapter = this.#adapter;
     switch (call.call) {
       case "start":
@@ -81,13 +80,6 @@ export class PeerHost {
         if (!hasWill(adapter)) throw new Error("this adapter cannot leave a will");
         adapter.will(call.topic, call.messages.length === 0 ? undefined : MessageRecord.of(call.messages));
         return undefined;
-      case "report":
-        if (!canCount(adapter)) throw new Error("this adapter cannot count");
-        adapter.report(call.topic, call.members);
-        return undefined;
-      case "count":
-        if (!canCount(adapter)) throw new Error("this adapter cannot count");
-        return adapter.count(call.topic);
       case "nothing":
         return undefined;
       case "reread":

@@ -112,17 +112,6 @@ export class Peer {
     accepted(await this.turn({ call: "will", topic, messages }));
   }
 
-  /** Makes the call; a {@link count} of the same adapter that is made after it has been told of it. */
-  async report(topic: string, members: number): Promise<void> {
-    accepted(await this.turn({ call: "report", topic, members }));
-  }
-
-  /** The sum that the adapter is told. */
-  async count(topic: string): Promise<number> {
-    const [value] = accepted(await this.turn({ call: "count", topic }));
-    return value as number;
-  }
-
   /** Resolves when every call so far has been made, and all that was settled or told by then is known here. */
   async catchUp(): Promise<void> {
     accepted(await this.turn({ call: "nothing" }));
@@ -177,18 +166,16 @@ export class Peer {
     });
   }
 
-  /** Resolves when `count` gives `members`. For numbers that another adapter reported, or left behind. */
-  untilCount(topic: string, members: number): Promise<void> {
-    return this.#again(`count gives ${members}`, async () => (await this.count(topic)) === members);
-  }
-
   /** Publishes again and again; resolves when so many receivers are told, or none are told at all. */
-  untilReceivers(topic: string, expected: number): Promise<void> {
+  async untilReceivers(topic: string, expected: number): Promise<void> {
     const message = { kind: "string", frame: encodeFrame("anybody there?"), except: [] } as const;
-    return this.#again(`a record has ${expected} receivers`, async () => {
+    const endMs = systemClock.now() + this.patienceMs;
+    for (;;) {
       const { receivers } = await this.publish(topic, message);
-      return receivers === undefined || receivers === expected;
-    });
+      if (receivers === undefined || receivers === expected) return;
+      ensure(systemClock.now() < endMs, `waited ${this.patienceMs} ms in vain: until a record has ${expected} receivers`);
+      await new Promise<void>((resolve) => systemClock.turnEnd(resolve));
+    }
   }
 
   /** The same promise; a {@link BrokenPromise} if it is not settled in time. */
@@ -196,14 +183,6 @@ export class Peer {
     if (this.#lost !== undefined) return quiet(Promise.reject(this.#lost));
     const late = (): Error => new BrokenPromise(`waited ${this.patienceMs} ms in vain: ${what}`);
     return within(systemClock, this.patienceMs, promise, late);
-  }
-
-  async #again(what: string, ask: () => Promise<boolean>): Promise<void> {
-    const endMs = systemClock.now() + this.patienceMs;
-    while (!(await ask())) {
-      ensure(systemClock.now() < endMs, `waited ${this.patienceMs} ms in vain: until ${what}`);
-      await new Promise<void>((resolve) => systemClock.turnEnd(resolve));
-    }
   }
 
   #tell(told: Told): void {
@@ -221,7 +200,7 @@ export function localPeer(adapter: Adapter, options?: PeerOptions): Peer {
 }
 
 /** The values of calls that must not fail. */
-export function accepted(outcomes: readonly Outcome[]): (Receipt | number | readonly ToldRecord[] | undefined)[] {
+export function accepted(outcomes: readonly Outcome[]): (Receipt | readonly ToldRecord[] | undefined)[] {
   return outcomes.map((outcome) => {
     if (!outcome.ok) throw new BrokenPromise(`a call was refused: ${outcome.code}: ${outcome.text}`);
     return outcome.value;

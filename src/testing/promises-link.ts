@@ -45,6 +45,16 @@ export const linkPromises: readonly AdapterPromise[] = [
     await stage.fence(topic, c);
   }),
 
+  promise("is not among the receivers once its process was killed", async (stage, [a, b, c]) => {
+    const kill = stage.ability("kill");
+    const topic = stage.topic("killed");
+    await b.subscribe(topic);
+    await c.subscribe(topic);
+    await kill(b);
+    await a.untilReceivers(topic, 1);
+    await stage.fence(topic, c);
+  }),
+
   promise("hands over nothing once it is stopped", async (stage, [a, b, c]) => {
     const topic = stage.topic("stopped");
     await b.subscribe(topic);

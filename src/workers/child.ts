@@ -4,17 +4,19 @@ import type { Logger } from "../base/logger.ts";
 import { asError } from "../base/errors.ts";
 import type { Slots } from "../groups/pace.ts";
 import { CannotStart } from "./cannot-start.ts";
-import { type Order, readOrder, report } from "./messages.ts";
+import { type Listening, type Order, readOrder, report } from "./messages.ts";
 import { RemoteSlots } from "./remote-slots.ts";
 
 /** What a process does, as far as its life goes. */
 export interface Part {
   /** Resolves when it takes connections. A rejection ends the process; see {@link CannotStart}. */
-  start(): Promise<{ readonly listen: string; readonly url?: string | undefined }>;
+  start(): Promise<Listening>;
   /** Lets everybody go, one per slot. Resolves when all are gone. Called once at the most, and not before `start` is done. */
   drain(options: { readonly delayMs: number; readonly deadlineMs: number; readonly slots: Slots }): Promise<unknown>;
   /** Lets everybody go at once. May come while `start` or `drain` runs. */
   close(): Promise<unknown>;
+  /** The process of this node of its cluster is dead. Not before `start` is done. */
+  bury?(node: string): void;
 }
 
 export interface PlayOptions {
@@ -66,9 +68,9 @@ class Life {
 
   async start(): Promise<void> {
     try {
-      const { listen, url } = await this.#part.start();
+      const at = await this.#part.start();
       this.#phase = "up";
-      report({ did: "listen", listen, url });
+      report({ did: "listen", ...at });
     } catch (thrown) {
       if (thrown instanceof CannotStart) {
         return report({ did: "fail", ...thrown.failure }, () => process.exit(1));
@@ -82,6 +84,7 @@ class Life {
   obey(order: Order): void {
     if (order.do === "grant") this.#slots.granted(order.count);
     else if (order.do === "hurry") this.hurry();
+    else if (order.do === "bury") this.#part.bury?.(order.node);
     else this.#drain(order);
   }
 

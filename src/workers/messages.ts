@@ -8,7 +8,9 @@ export type Order =
   /** Let everybody go at once, then exit. */
   | { readonly do: "hurry" }
   /** So many connections may be closed now. */
-  | { readonly do: "grant"; readonly count: number };
+  | { readonly do: "grant"; readonly count: number }
+  /** The process of this node is dead: nobody needs to wait for a sign of life. */
+  | { readonly do: "bury"; readonly node: string };
 
 /** Why a child cannot start, and none like it could. */
 export interface Failure {
@@ -20,12 +22,24 @@ export interface Failure {
   readonly port: number;
 }
 
+/** What a process that takes connections says of itself. */
+export interface Listening {
+  /** For the table: where it listens. */
+  readonly listen: string;
+  /** The address of a page, if it has one. */
+  readonly url?: string | undefined;
+  /** How the other processes of its cluster call it; undefined: they do not, it is a hub. */
+  readonly node?: string | undefined;
+  /** False: its channel is not there yet. */
+  readonly isLinked?: boolean | undefined;
+}
+
 /** What a child tells the primary. */
 export type Report =
   /** It hears orders from now on; what was said to it before is lost. */
   | { readonly did: "hear" }
-  /** It takes connections. `listen` is for the table, `url` the address of a page, if it has one. */
-  | { readonly did: "listen"; readonly listen: string; readonly url: string | undefined }
+  /** It takes connections. */
+  | ({ readonly did: "listen" } & Listening)
   | ({ readonly did: "fail" } & Failure)
   /** It asks for leave to close some of the `left` connections that wait for their turn. */
   | { readonly did: "ask"; readonly left: number }

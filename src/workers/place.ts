@@ -5,16 +5,10 @@ import { asError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
 import { Backoff } from "./backoff.ts";
-import { type Failure, type Order, order, readReport, type Report } from "./messages.ts";
+import { type Failure, type Listening, type Order, order, readReport, type Report } from "./messages.ts";
 
 /** A process that has not said by then that it takes connections is ended: whatever it waits for is not coming. */
 const START_WITHIN_MS = 60_000;
-
-/** Where a process listens, as it says itself. */
-export interface Listening {
-  readonly listen: string;
-  readonly url: string | undefined;
-}
 
 /** What a place tells the primary. */
 export interface PlaceEvents {

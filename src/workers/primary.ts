@@ -7,9 +7,10 @@ import { deferred, within } from "../base/promises.ts";
 import { systemRandom } from "../base/random.ts";
 import { type Asker, Dealer } from "./dealer.ts";
 import { EXIT } from "./exit-codes.ts";
-import type { Failure, Report } from "./messages.ts";
-import { type Listening, Place } from "./place.ts";
+import type { Failure, Listening, Report } from "./messages.ts";
+import { Place } from "./place.ts";
 import { StopSignals } from "./stop-signals.ts";
+import { Undertaker } from "./undertaker.ts";
 
 /** Processes that play the same part: one row of the start table. */
 export interface Row {
@@ -21,8 +22,8 @@ export interface Row {
   readonly moved?: ((port: number) => boolean) | undefined;
 }
 
-/** A row whose processes are all up. */
-export interface StartedRow extends Listening {
+/** A row whose processes are all up; `isLinked`: in every one of them. */
+export interface StartedRow extends Omit<Listening, "node"> {
   readonly name: string;
   readonly processes: number;
 }
@@ -65,6 +66,7 @@ export class Primary {
   readonly #workers: readonly Place[];
   readonly #rows = new Map<Place, Row>();
   readonly #dealer: Dealer;
+  readonly #undertaker: Undertaker;
   readonly #askers = new Map<Place, Asker>();
   readonly #stopped = deferred<Ending>();
   #phase: "starting" | "running" | "stopping" = "starting";
@@ -76,6 +78,7 @@ export class Primary {
     this.#clock = options.clock ?? systemClock;
     this.#logger = options.logger;
     this.#dealer = new Dealer(this.#clock, options.drainPerSecond);
+    this.#undertaker = new Undertaker(this.#clock);
     this.#hubs = options.hubs.flatMap((row) => this.#placesOf(row));
     this.#workers = options.workers.flatMap((row) => this.#placesOf(row));
   }
@@ -101,7 +104,10 @@ export class Primary {
     const rows = new Map<Row, StartedRow>();
     for (const place of [...this.#hubs, ...this.#workers]) {
       const row = this.#rows.get(place);
-      if (row !== undefined) rows.set(row, { name: row.name, processes: row.processes, ...(await place.firstUp) });
+      if (row === undefined) continue;
+      const { listen, url, isLinked } = await place.firstUp;
+      const { name, processes } = row;
+      rows.set(row, { name, processes, listen, url, isLinked: isLinked !== false && rows.get(row)?.isLinked !== false });
     }
     this.#options.started([...rows.values()]);
   }
@@ -114,11 +120,17 @@ export class Primary {
         clock: this.#clock,
         random: systemRandom,
         events: {
-          up: () => this.#logger.debug({ process: place.name }, `${place.name} is up`),
+          up: (_, at) => {
+            this.#logger.debug({ process: place.name }, `${place.name} is up`);
+            if (at.node !== undefined) this.#undertaker.came(place, at.node);
+          },
           failed: (_, failure) => this.#failed(place, failure),
           lost: (_, how, againInMs) => this.#lost(place, how, againInMs),
           said: (_, report) => this.#said(place, report),
-          ended: () => this.#dealer.gone(this.#askerOf(place)),
+          ended: () => {
+            this.#dealer.gone(this.#askerOf(place));
+            this.#undertaker.ended(place);
+          },
         },
       });
       this.#rows.set(place, row);

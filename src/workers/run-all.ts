@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
+import { brokerOf } from "../channel/broker-url.ts";
 import { declaredChannelServers } from "../hub/declared.ts";
 import { SECRET_VARIABLE } from "../hub/handshake.ts";
 import { isLoopback } from "../server/admission.ts";
@@ -73,7 +74,7 @@ async function supervise(workers: readonly Worker[], started: () => void): Promi
     drainDelayMs: 0,
     logger,
     started: (up) => {
-      printTable(up);
+      printTable(brokersOf(workers), up);
       started();
     },
   });
@@ -96,6 +97,11 @@ function warnOfPublic(workers: readonly Worker[], logger: Logger): void {
     if (isLoopback(address.host)) continue;
     logger.warn({ listen: address.text }, `worker ${name} can be reached by others at ${address.text}, and nobody is asked who they are`);
   }
+}
+
+function brokersOf(workers: readonly Worker[]): readonly string[] {
+  const given = new Set(workers.map(({ options }) => options.channel));
+  return [...given].filter((channel) => typeof channel === "string").filter((channel) => brokerOf(channel) !== undefined);
 }
 
 function loggerOf(workers: readonly Worker[]): Logger {

@@ -1,6 +1,7 @@
 // The start table: what runs, as whom, where. Pure; looks like the one that Workerman prints.
 import { userInfo } from "node:os";
 import Table from "cli-table3";
+import { maskUrl } from "../channel/broker-url.ts";
 import type { StartedRow } from "./primary.ts";
 import { ownVersion } from "./version.ts";
 
@@ -8,6 +9,8 @@ export interface TableFacts {
   readonly version: string;
   readonly nodeVersion: string;
   readonly user: string;
+  /** URLs of brokers, which somebody else runs. */
+  readonly channels: readonly string[];
   readonly rows: readonly StartedRow[];
   /** Whether `[OK]` is green. */
   readonly colors: boolean;
@@ -22,12 +25,14 @@ const BARE = {
 const WIDTH_MIN = 66;
 
 /** The text of the table, from the versions to "Press Ctrl-C to quit. Start success.", and the address of the page if there is one. */
-export function drawTable({ version, nodeVersion, user, rows, colors }: TableFacts): string {
+export function drawTable({ version, nodeVersion, user, channels, rows, colors }: TableFacts): string {
   const table = new Table({
     head: COLUMNS,
     chars: BARE,
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });
+  const isLinked = rows.every((row) => row.isLinked !== false);
+  for (const url of channels) table.push(["-", "channel", maskUrl(url), "-", isLinked ? "[OK]" : "[down]"]);
   for (const { name, listen, processes } of rows) table.push([user, name, listen, processes, "[OK]"]);
   const lines = table
     .toString()
@@ -50,9 +55,9 @@ export function drawTable({ version, nodeVersion, user, rows, colors }: TableFac
 }
 
 /** Prints it on stdout, with the facts of this process. */
-export function printTable(rows: readonly StartedRow[]): void {
+export function printTable(channels: readonly string[], rows: readonly StartedRow[]): void {
   const colors = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
-  const text = drawTable({ version: ownVersion(), nodeVersion: process.version.slice(1), user: userName(), rows, colors });
+  const text = drawTable({ version: ownVersion(), nodeVersion: process.version.slice(1), user: userName(), channels, rows, colors });
   process.stdout.on("error", () => {}); // whoever reads it may have seen enough: `start | head -3`
   process.stdout.write(`${text}\n`);
 }

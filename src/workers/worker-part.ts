@@ -12,8 +12,10 @@ import { HTTP_LIMITS } from "../server/http.ts";
 import { WebSocketMiddleware } from "../server/middleware.ts";
 import { CLOSE } from "../wire/close-codes.ts";
 import { explain } from "./cannot-start.ts";
+import { ChannelWatch } from "./channel-watch.ts";
 import type { Part } from "./child.ts";
 import { showListen } from "./listen.ts";
+import type { Listening } from "./messages.ts";
 import type { Worker } from "./worker.ts";
 
 /** How long `onWorkerStop`, and then what the user's callbacks have begun, may hold up the end of a process. */
@@ -34,18 +36,24 @@ export class WorkerPart implements Part {
     this.#logger = worker.options.logger ?? consoleLogger;
   }
 
-  async start(): Promise<{ readonly listen: string }> {
+  async start(): Promise<Listening> {
     const worker = this.#worker;
     const middleware = this.#makeMiddleware();
+    const { groups } = middleware;
     middleware.on("connection", (connection) => this.#welcome(connection));
     worker.playedWith(middleware);
+    await new ChannelWatch(groups, worker.options.channel, this.#logger).firstWord();
     await worker.onWorkerStart?.(worker);
     this.#http = createServer(HTTP_LIMITS, (_request, response) =>
       response.writeHead(426, { Connection: "close", Upgrade: "websocket" }).end("this port speaks WebSocket\n"),
     );
     middleware.attach(this.#http);
     await this.#listen(this.#http);
-    return { listen: showListen(worker.address.host, this.#port) };
+    return { listen: showListen(worker.address.host, this.#port), node: groups.node, isLinked: groups.isUp };
+  }
+
+  bury(node: string): void {
+    this.#middleware?.groups.$bury(node);
   }
 
   async drain({ delayMs, deadlineMs, slots }: Parameters<Part["drain"]>[0]): Promise<void> {

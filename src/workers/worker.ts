@@ -23,7 +23,8 @@ const program: { readonly declared: Worker[]; isRun: boolean } = { declared: [],
  * An exception in a callback for one connection (or its promise, rejected) closes that connection with 1011 and is logged; all others
  * stay. What is thrown where no callback waits for it (a timer, a promise that was not returned) belongs to no connection: it ends the
  * process, as Node does, and all of its connections. A process that ends is replaced.
- * Each process has groups of its own unless `channel` says otherwise.
+ * Each process has groups of its own unless `channel` says otherwise: with the URL of a broker all processes with that broker and `prefix`
+ * are one cluster, on as many machines as there are.
  */
 export class Worker {
   /** Processes; may be set until `runAll`. */
@@ -71,8 +72,8 @@ export class Worker {
    * outside the callbacks runs in all. Run it as `node program.js` or `node program.js start`.
    *
    * Resolves when everything is up: in the first process when the table is printed, in the others when they take connections.
-   * The first process ends with 0 when all are drained after SIGINT or SIGTERM; with 69 if an address is taken, 78 if an option is not
-   * allowed, 1 if a process ends again and again before everything was up.
+   * A process waits up to 5 s for its channel, and starts without it if it is not there. The first process ends with 0 when all are drained
+   * after SIGINT or SIGTERM; with 69 if an address is taken, 78 if an option is not allowed or the channel is set up wrong, 1 if a process ends again and again before everything was up.
    *
    * @throws GroupcastError `bad_option`: called twice, nothing declared, a `count` that is no number of processes, or two on one address.
    */

@@ -34,8 +34,9 @@ async function load(fault: string, shape: Partial<Shape> = {}): Promise<readonly
     hasManyProcesses: false,
     env: { FAULT: fault, EVERY: "10" },
     package: undefined,
+    broker: undefined,
   };
-  const settings = { runtimes: { node: process.execPath, bun: undefined }, pinning: undefined, collects: true };
+  const settings = { runtimes: { node: process.execPath, bun: undefined }, pinning: undefined, brokers: {}, collects: true };
   const server = await startServer(children, peer, settings);
   try {
     return await runLoad(children, { ...SHORT, ...shape }, { ...server, protocol: peer.protocol });

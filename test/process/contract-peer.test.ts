@@ -13,7 +13,7 @@ it("starts, calls and ends an adapter in another process", async () => {
   await peer.start();
   expect(peer.told).toEqual([{ told: "up" }]);
   expect(peer.pid).not.toBe(process.pid);
-  expect(await peer.count("topic")).toBe(0);
+  expect(await peer.publish("topic")).toEqual({ receivers: 0 });
   await peer.end();
   await peer.end();
 });
@@ -34,7 +34,7 @@ it("says so when the process of an adapter ends unasked", async () => {
   const peer = oddPeer("all right");
   await peer.start();
   await expect(peer.subscribe("topic")).rejects.toThrow("its process ended: 3");
-  await expect(peer.count("topic")).rejects.toThrow("the process of an adapter ended unasked: 3");
+  await expect(peer.publish("topic")).rejects.toThrow("the process of an adapter ended unasked: 3");
   await expect(peer.end()).rejects.toThrow("ended with 3, not with 0");
 });
 

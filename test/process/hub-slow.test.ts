@@ -24,7 +24,7 @@ describe("a link that does not read", () => {
     expect(good.got.length).toBe(sent + 1);
     expect([good.told[0], publisher.told]).toEqual(["up", ["up"]]);
     child.kill("SIGCONT");
-    await expect.poll(() => publisher.adapter.count("a"), { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => publisher.hearers("a"), { timeout: 20_000 }).toBe(2);
     expect(await ask(child, "state")).toMatchObject({ ups: 2, downs: 1 });
   });
 

@@ -15,8 +15,6 @@ function whole(adapter) {
     subscribe: (topic) => adapter.subscribe(topic),
     unsubscribe: (topic) => adapter.unsubscribe(topic),
     publish: (topic, record) => adapter.publish(topic, record),
-    report: (topic, members) => adapter.report(topic, members),
-    count: (topic) => adapter.count(topic),
     will: (topic, record) => adapter.will(topic, record),
     stop: () => adapter.stop(),
   };

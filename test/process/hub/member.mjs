@@ -1,5 +1,5 @@
-// An adapter in a process of its own: `member.mjs <options> <topic>`. Hears the topic, reports a member, and says so; answers with
-// what it has heard, and whether it is up.
+// An adapter in a process of its own: `member.mjs <options> <topic>`. Hears the topic, and says so; answers with what it has
+// heard, and whether it is up.
 import process from "node:process";
 import { HubAdapter } from "../../../dist/hub/index.js";
 
@@ -14,7 +14,6 @@ adapter.start({
   up: () => void state.ups++,
   down: () => void state.downs++,
 });
-adapter.report(topic, 1);
 await adapter.subscribe(topic);
 process.on("message", () => process.send(state));
 process.on("disconnect", () => process.exit());

@@ -77,6 +77,11 @@ export class Member {
     return this.adapter.publish(topic, record(text));
   }
 
+  /** How many hear a topic; they get a message. */
+  async hearers(topic: string): Promise<number | undefined> {
+    return (await this.publish(topic, "anybody there?")).receivers;
+  }
+
   /** Resolves when this has been told so many times. */
   async until(word: string, times = 1): Promise<void> {
     await this.when(() => this.told.filter((told) => told === word).length >= times);

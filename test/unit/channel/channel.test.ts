@@ -318,14 +318,6 @@ describe("a last will", () => {
   });
 });
 
-describe("counting", () => {
-  it("is rejected with bad_option by a channel that cannot", async () => {
-    const { channel } = started();
-    channel.report("x", 5);
-    await expect(channel.count("x")).rejects.toMatchObject({ code: "bad_option" });
-  });
-});
-
 describe("a channel", () => {
   it("belongs to one manager", () => {
     const { channel } = started();

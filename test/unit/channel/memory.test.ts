@@ -1,10 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { AdapterEvents } from "../../../src/channel/adapter.ts";
-import { canCount } from "../../../src/channel/adapter.ts";
 import { MemoryAdapter, MemoryBus } from "../../../src/channel/memory.ts";
 import { encodeFrame, readPayloads } from "../../../src/wire/frames.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
-import { stateOf, StepAdapter } from "../fakes.ts";
+import { stateOf } from "../fakes.ts";
 
 const record = (text: string): MessageRecord => MessageRecord.of([{ kind: "string", frame: encodeFrame(text), except: [] }]);
 const textOf = (one: MessageRecord): string => String(readPayloads(one.run ?? new Uint8Array())[0]);
@@ -65,21 +64,6 @@ describe("the memory adapter", () => {
     const [first, ...others] = [...adapters.values()].map(({ heard }) => heard);
     expect(first).toEqual(["x question", "x answer of a", "x answer of b", "x answer of c"]);
     for (const heard of others) expect(heard).toEqual(first);
-  });
-
-  it("adds up what its adapters report, until they stop", async () => {
-    const bus = new MemoryBus();
-    const [one, two] = [adapterOn(bus), adapterOn(bus)];
-    expect(canCount(one.adapter)).toBe(true);
-    expect(canCount(new StepAdapter())).toBe(false);
-    one.adapter.report("x", 3);
-    two.adapter.report("x", 4);
-    two.adapter.report("y", 1);
-    expect([await one.adapter.count("x"), await one.adapter.count("y"), await two.adapter.count("z")]).toEqual([7, 1, 0]);
-    one.adapter.report("x", 0);
-    expect(await two.adapter.count("x")).toBe(4);
-    await two.adapter.stop();
-    expect(await one.adapter.count("x")).toBe(0);
   });
 
   it("that is stopped hears nothing, takes nothing, and is counted as no receiver", async () => {

@@ -14,6 +14,7 @@ describe("readSettings", () => {
       workers,
       channel: workers === 1 ? "memory" : "hub",
       prefix: "groupcast",
+      natsCore: false,
       origins: [],
       allowHosts: [],
       namespaces: ["default"],
@@ -58,6 +59,28 @@ describe("readSettings", () => {
 
   it("refuses memory for more than one worker", () => {
     expect(() => read({ channel: ["memory"], workers: ["2"] })).toThrow(/--channel: given "memory"/);
+  });
+
+  it("takes the URL of a broker, with any number of workers", () => {
+    expect(read({ channel: ["redis://u:p@h:6379"], prefix: ["mine"], workers: ["4"] })).toMatchObject({
+      channel: "redis://u:p@h:6379",
+      prefix: "mine",
+    });
+    expect(read({ channel: ["nats://h"], "nats-core": [], workers: ["1"] })).toMatchObject({ channel: "nats://h", natsCore: true });
+  });
+
+  it.each([
+    ["amqp://u:secret@h", /^--channel: given "amqp:\/\/\*\*\*@h", allowed: hub, memory, redis:\/\/.*nats:\/\//],
+    ["redis//:secret@h", /^--channel: given "\*\*\*@h", allowed: /],
+    ["redis://:secret", /^--channel: given "redis:\/\/\*\*\*", allowed: /],
+  ])("refuses the channel %s, and repeats no password", (given, line) => {
+    expect(() => read({ channel: [given] })).toThrow(line);
+  });
+
+  it.each(["hub", "redis://u:secret@h"])("refuses --nats-core with %s", (given) => {
+    expect(() => read({ channel: [given], "nats-core": [] })).toThrow(
+      /^--channel: given "(hub|redis:\/\/\*\*\*@h)", allowed: nats:.*--nats-core$/,
+    );
   });
 
   it("refuses an empty place in a list, and lists without end", () => {

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 import {
   BadSetting,
   bytes,
+  channel,
   host,
   hostName,
   namespace,
-  oneOf,
   origin,
   type Parser,
   prefix,
@@ -80,12 +80,15 @@ takes(
 );
 takes(
   "a channel",
-  oneOf("hub", "memory"),
+  channel,
   [
     ["hub", "hub"],
     ["memory", "memory"],
+    ["redis://u:p@h:6379", "redis://u:p@h:6379"],
+    ["rediss://h", "rediss://h"],
+    ["nats://a:4222,b:4222", "nats://a:4222,b:4222"],
   ],
-  ["", "Hub", "redis://h", "hub "],
+  ["", "Hub", "redis", "redis://", "amqp://h", "hub "],
 );
 takes(
   "a host",

@@ -2,7 +2,7 @@ import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { Exchange, type Party, Seat, TOPICS_MAX } from "../../../src/hub/exchange.ts";
 
-type Model = { readonly heard: Set<string>; readonly counts: Map<string, number>; readonly got: string[] };
+type Model = { readonly heard: Set<string>; readonly got: string[] };
 
 function party(hand: (message: Buffer) => void = () => {}): Party {
   return { hand, hold: () => () => {} };
@@ -12,18 +12,17 @@ const topic = fc.constantFrom("a", "b", "__proto__");
 const step = fc.oneof(
   fc.record({ do: fc.constant("subscribe" as const), link: fc.nat(2), topic }),
   fc.record({ do: fc.constant("unsubscribe" as const), link: fc.nat(2), topic }),
-  fc.record({ do: fc.constant("report" as const), link: fc.nat(2), topic, members: fc.nat(3) }),
   fc.record({ do: fc.constant("publish" as const), link: fc.nat(2), topic }),
   fc.record({ do: fc.constant("leave" as const), link: fc.nat(2) }),
 );
 
 describe("the exchange", () => {
-  it("hands each message once to who hears its topic, in one order, and counts as its links report", () => {
+  it("hands each message once to who hears its topic, in one order", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const exchange = new Exchange(() => {});
         const join = (): { seat: Seat; model: Model } => {
-          const model: Model = { heard: new Set(), counts: new Map(), got: [] };
+          const model: Model = { heard: new Set(), got: [] };
           return { seat: exchange.seat(party((message) => void model.got.push(message.toString()))), model };
         };
         const links = [join(), join(), join()];
@@ -37,10 +36,6 @@ describe("the exchange", () => {
             case "unsubscribe":
               link.seat.unsubscribe(given.topic);
               link.model.heard.delete(given.topic);
-              return;
-            case "report":
-              link.seat.report(given.topic, given.members);
-              link.model.counts.set(given.topic, given.members);
               return;
             case "publish": {
               const before = links.map(({ model }) => model.got.length);
@@ -57,10 +52,6 @@ describe("the exchange", () => {
               links[given.link] = join();
           }
         });
-        for (const name of ["a", "b", "__proto__"]) {
-          const members = links.reduce((total, { model }) => total + (model.counts.get(name) ?? 0), 0);
-          expect(links[0]?.seat.count(name)).toBe(members);
-        }
         for (const { seat } of links) seat.leave();
         expect(exchange.topics.size).toBe(0);
       }),
@@ -91,21 +82,15 @@ describe("the exchange", () => {
     const second = exchange.seat(party(() => void got.push("second")));
     first.subscribe("a");
     second.subscribe("a");
-    first.report("a", 5);
     expect(second.publish("a", Buffer.from("x"))).toBe(2);
     expect(got).toEqual(["first", "second"]);
-    expect(second.count("a")).toBe(0);
+    expect(second.publish("a", Buffer.from("y"))).toBe(1);
   });
 
-  it("refuses more topics than a link may have, heard and counted each", () => {
+  it("refuses more topics than a link may have", () => {
     const seat = new Exchange(() => {}).seat(party());
-    for (let number = 0; number < TOPICS_MAX; number++) {
-      seat.subscribe(`heard ${number}`);
-      seat.report(`counted ${number}`, 1);
-    }
+    for (let number = 0; number < TOPICS_MAX; number++) seat.subscribe(`topic ${number}`);
     expect(() => seat.subscribe("one more")).toThrow("at most");
-    expect(() => seat.report("one more", 1)).toThrow("at most");
-    expect(() => seat.subscribe("heard 0")).not.toThrow();
-    expect(() => seat.report("counted 0", 7)).not.toThrow();
+    expect(() => seat.subscribe("topic 0")).not.toThrow();
   });
 });

@@ -2,8 +2,6 @@ import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import {
   encodeAccepted,
-  encodeCounted,
-  encodeReport,
   encodeSubscribe,
   encodeSubscribed,
   encodeTopicHead,
@@ -12,9 +10,7 @@ import {
   FRAME,
   NO_WILL,
   PING,
-  readMembers,
   readReceivers,
-  readReport,
   readSubscribe,
   readUnsubscribe,
   readWill,
@@ -47,16 +43,6 @@ describe("a frame", () => {
         const unsubscribe = encodeUnsubscribe(topics);
         expectWhole(unsubscribe, FRAME.unsubscribe);
         expect(readUnsubscribe(unsubscribe)).toEqual(topics.map(asHubReads));
-      }),
-    );
-  });
-
-  it("of counts says the same to the hub as to whoever wrote it", () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(topic, u32), { maxLength: 20 }), (reports) => {
-        const frame = encodeReport(reports);
-        expectWhole(frame, FRAME.report);
-        expect(readReport(frame)).toEqual(reports.map(([name, members]) => [asHubReads(name), members]));
       }),
     );
   });
@@ -95,13 +81,10 @@ describe("a frame", () => {
 
   it("that answers carries its ref and its number", () => {
     fc.assert(
-      fc.property(u32, u32, fc.maxSafeNat(), (ref, receivers, members) => {
+      fc.property(u32, u32, (ref, receivers) => {
         const accepted = encodeAccepted(ref, receivers);
         expectWhole(accepted, FRAME.accepted);
         expect([refOf(accepted), readReceivers(accepted)]).toEqual([ref, receivers]);
-        const counted = encodeCounted(ref, members);
-        expectWhole(counted, FRAME.counted);
-        expect([refOf(counted), readMembers(counted)]).toEqual([ref, members]);
         expectWhole(encodeSubscribed(ref), FRAME.subscribed);
         expect(refOf(encodeSubscribed(ref))).toBe(ref);
       }),
@@ -114,10 +97,8 @@ describe("a frame", () => {
     const readers: [Buffer, (frame: Buffer) => unknown][] = [
       [encodeSubscribe(7, ["first", "second"]), readSubscribe],
       [encodeUnsubscribe(["first", "second"]), readUnsubscribe],
-      [encodeReport([["first", 1]]), readReport],
-      [encodeTopicHead(FRAME.count, 7, "first", 0), topicEnd],
+      [encodeTopicHead(FRAME.publish, 7, "first", 0), topicEnd],
       [encodeAccepted(7, 1), readReceivers],
-      [encodeCounted(7, 1), readMembers],
     ];
     for (const [frame, read] of readers) {
       const at = 100;
@@ -139,7 +120,6 @@ describe("a frame", () => {
   it("with a topic over the limit throws", () => {
     const long = "x".repeat(TOPIC_BYTES_MAX + 1);
     expect(() => readSubscribe(encodeSubscribe(1, [long]))).toThrow("limit");
-    expect(() => readReport(encodeReport([[long, 1]]))).toThrow("limit");
     expect(() => topicEnd(encodeTopicHead(FRAME.publish, 1, long, 0))).toThrow("limit");
     expect(topicEnd(encodeTopicHead(FRAME.publish, 1, long.slice(1), 0))).toBe(11 + TOPIC_BYTES_MAX);
   });

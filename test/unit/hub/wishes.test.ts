@@ -4,7 +4,6 @@ import { GroupcastError } from "../../../src/base/errors.ts";
 import { Exchange, type Seat, TOPICS_MAX } from "../../../src/hub/exchange.ts";
 import {
   FRAME,
-  readReport,
   readSubscribe,
   readUnsubscribe,
   readWill,
@@ -29,7 +28,6 @@ class Hub {
     for (const frame of frames) {
       this.types.push(typeOf(frame));
       if (typeOf(frame) === FRAME.unsubscribe) for (const topic of readUnsubscribe(frame)) this.#seat.unsubscribe(topic);
-      if (typeOf(frame) === FRAME.report) for (const [topic, members] of readReport(frame)) this.#seat.report(topic, members);
       if (typeOf(frame) === FRAME.will) this.will = readWill(frame);
       if (typeOf(frame) !== FRAME.subscribe) continue;
       for (const topic of readSubscribe(frame)) this.#seat.subscribe(topic);
@@ -40,10 +38,6 @@ class Hub {
   hears(topic: string): boolean {
     return this.#seat.publish(topic, Buffer.from(topic)) > 0;
   }
-
-  count(topic: string): number {
-    return this.#seat.count(topic);
-  }
 }
 
 const TOPICS = ["a", "b", "c"];
@@ -51,7 +45,6 @@ const topic = fc.constantFrom(...TOPICS);
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant("subscribe" as const), topic }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("unsubscribe" as const), topic }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("report" as const), topic, members: fc.nat(3) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("will" as const), topic: fc.option(topic) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("tell" as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant("confirm" as const) }) },
@@ -70,7 +63,6 @@ describe("what the hub shall know", () => {
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const wishes = new Wishes();
         const wanted = new Set<string>();
-        const members = new Map<string, number>();
         let will: string | null = null;
         let hub: Hub | undefined;
         let ref = 0;
@@ -81,9 +73,6 @@ describe("what the hub shall know", () => {
           } else if (given.do === "unsubscribe") {
             wishes.unsubscribe(given.topic);
             wanted.delete(given.topic);
-          } else if (given.do === "report") {
-            wishes.report(given.topic, given.members);
-            members.set(given.topic, given.members);
           } else if (given.do === "will") {
             wishes.will(given.topic ?? "", given.topic === null ? undefined : Buffer.from("the will"));
             will = given.topic;
@@ -111,12 +100,7 @@ describe("what the hub shall know", () => {
         expect(hub.will?.toString("latin1", 11)).toBe(will === null ? undefined : `${will}the will`);
         expect(wishes.isWillTold).toBe(will !== null);
         for (const name of TOPICS) {
-          expect([name, wishes.hears(name), hub.hears(name), hub.count(name)]).toEqual([
-            name,
-            wanted.has(name),
-            wanted.has(name),
-            members.get(name) ?? 0,
-          ]);
+          expect([name, wishes.hears(name), hub.hears(name)]).toEqual([name, wanted.has(name), wanted.has(name)]);
         }
       }),
       { numRuns: 1_000 },
@@ -127,13 +111,15 @@ describe("what the hub shall know", () => {
     const wishes = new Wishes();
     const hub = new Hub();
     wishes.linked();
-    for (let number = 0; number < 500; number++) {
-      void wishes.subscribe(`topic ${number}`);
-      wishes.report(`topic ${number}`, number);
-    }
+    for (let number = 0; number < 500; number++) void wishes.subscribe(`topic ${number}`);
+    wishes.will("a", Buffer.from("first"));
+    wishes.will("a", Buffer.from("second"));
     tellAll(wishes, hub, () => 1);
-    expect(hub.types).toEqual([FRAME.report, FRAME.subscribe]);
-    expect(hub.count("topic 499")).toBe(499);
+    for (let number = 0; number < 500; number++) wishes.unsubscribe(`topic ${number}`);
+    void wishes.subscribe("a");
+    tellAll(wishes, hub, () => 2);
+    expect(hub.types).toEqual([FRAME.will, FRAME.subscribe, FRAME.unsubscribe, FRAME.subscribe]);
+    expect([hub.hears("a"), hub.hears("topic 499")]).toEqual([true, false]);
   });
 
   it("leaves out what is given up before it was told", () => {
@@ -180,7 +166,6 @@ describe("what the hub shall know", () => {
     const wishes = new Wishes();
     wishes.linked();
     const ready = wishes.subscribe("a");
-    wishes.report("a", 2);
     wishes.will("a", Buffer.from("the will"));
     wishes.next(1, false);
     wishes.confirmed(1);
@@ -193,7 +178,7 @@ describe("what the hub shall know", () => {
     const hub = new Hub();
     wishes.linked();
     hub.tell(wishes.next(2, true));
-    expect([hub.hears("a"), hub.count("a"), hub.will?.toString("latin1", 11)]).toEqual([true, 2, "athe will"]);
+    expect([hub.hears("a"), hub.will?.toString("latin1", 11)]).toEqual([true, "athe will"]);
     wishes.confirmed(7); // a question of the link before
     expect([wishes.hears("a"), wishes.hears("b")]).toEqual([false, false]);
     wishes.confirmed(2);

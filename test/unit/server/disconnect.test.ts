@@ -150,13 +150,13 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
 
   /** This process, what it believes of the others, and how they answer. */
   async function world(with_: {
-    here?: number;
+    here?: Promise<number>;
     nodes?: string[];
     isWhole?: boolean;
     loaded?: Promise<void>;
     Adapter?: typeof StepAdapter;
   }) {
-    const { here = 0, nodes = [], isWhole = true, loaded, Adapter = SilentAdapter } = with_;
+    const { here, nodes = [], isWhole = true, loaded, Adapter = SilentAdapter } = with_;
     const clock = new FakeClock();
     const bus = new StepBus();
     const posts = ["me", "b", "c"].map((node) => {
@@ -193,11 +193,12 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
           return () => {};
         },
       },
-      members: { has: () => here > 0, close: () => Promise.resolve(here) },
+      members: { has: () => here !== undefined, close: () => here ?? Promise.resolve(0) },
     });
     const topic = encodeTopic({ kind: "group", namespace: "default", name: "x" });
     for (const { channel } of posts.slice(1)) channel.hear(topic, () => {});
-    if (here > 0) me.channel.hear(topic, (record) => [...record.messages()].forEach(({ frame }) => closing.obey("default", "x", frame)));
+    if (here !== undefined)
+      me.channel.hear(topic, (record) => [...record.messages()].forEach(({ frame }) => closing.obey("default", "x", frame)));
     await clock.advanceAsync();
     const answer = async (node: string, words: Record<string, unknown>): Promise<void> => {
       await Promise.all([posts.find(({ post }) => post.node === node)?.post.tell("me", "closed", words), clock.advanceAsync()]);
@@ -207,12 +208,15 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
   }
 
   it("waits for the processes that are known to have members, and for this one if it has, and no longer", async () => {
-    const { clock, closing, answer } = await world({ here: 2, nodes: ["b", "c"] });
+    const here = deferred<number>();
+    const { clock, closing, answer } = await world({ here: here.promise, nodes: ["b", "c"] });
     const asked = closing.ask(request);
     await clock.advanceAsync();
     await answer("b", { id: 1, closed: 3 });
     expect(await stateOf(asked)).toBe("pending");
     await answer("c", { id: 1, closed: 4 });
+    expect(await stateOf(asked)).toBe("pending");
+    here.resolve(2);
     expect(await asked).toEqual({ outcome: "done", closed: 9 });
     expect(clock.timers).toBe(0);
   });
@@ -252,7 +256,7 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
     ["can", StepAdapter],
     ["cannot", SilentAdapter],
   ])("waits no longer for a process that is gone; also on one that %s", async (_, Adapter) => {
-    const { clock, closing, answer, gone } = await world({ here: 1, nodes: ["b", "c"], Adapter });
+    const { clock, closing, answer, gone } = await world({ here: Promise.resolve(1), nodes: ["b", "c"], Adapter });
     const asked = closing.ask(request);
     await clock.advanceAsync();
     await answer("b", { id: 1, closed: 1 });
@@ -260,7 +264,8 @@ describe("whom a close everywhere waits for, on a channel that cannot tell whom 
     gone("somebody else");
     expect(await stateOf(asked)).toBe("pending");
     gone("c");
-    expect(await asked).toEqual({ outcome: "done", closed: 2 });
+    expect(await asked).toEqual({ outcome: "unknown_outcome", closed: 2 });
+    expect(clock.timers).toBe(0);
   });
 
   it("is not deceived by answers that are none", async () => {

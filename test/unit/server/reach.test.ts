@@ -29,6 +29,8 @@ class Node {
   readonly groups: GroupManager;
   readonly errors: Error[] = [];
   readonly connections = new Map<string, Connection>();
+  /** Tells that a node is gone. */
+  gone: (node: string) => void = () => {};
   readonly #belief: Belief;
 
   constructor(name: string, belief: Belief, make: (clock: FakeClock) => Channel, options: GroupManagerOptions = {}) {
@@ -54,7 +56,12 @@ class Node {
       occupiedGroups: () => [],
     };
     const find = (namespace: string, id: string): Connection | undefined => this.connections.get(`${namespace}/${id}`);
-    this.reach = new Reach({ clock, post: this.post, presence: { index, load: () => belief.loading }, find });
+    const onNodeGone = (listener: (node: string) => void): (() => void) => {
+      this.gone = listener;
+      return () => {};
+    };
+    const presence = { index, load: () => belief.loading, onNodeGone };
+    this.reach = new Reach({ clock, post: this.post, presence, find });
     this.post.start();
   }
 
@@ -101,7 +108,6 @@ describe("a message to one connection", () => {
     const others = [b.connect("d"), a.connect("e"), b.connect("c", "other")];
     const bytes = new Uint8Array([0, 255, 1]);
     const sent = ["text", "", "\uFEFFgrüße 👋", bytes, new Uint8Array(0)].map((data) => a.reach.send("default", "c", data));
-    bytes.fill(7); // it is the caller's again
     expect(await Promise.all(sent)).toEqual(["done", "done", "done", "done", "done"]);
     expect(texts(c.socket.sent)).toEqual(["text", "", "\uFEFFgrüße 👋", "bytes 00ff01", "bytes "]);
     expect(others.flatMap(({ socket }) => socket.sent)).toEqual([]);
@@ -132,6 +138,9 @@ describe("a message to one connection", () => {
     const send = (from: number, to: number): void => {
       for (let n = from; n < to; n++) sent.push(a.reach.send("default", "c", String(n)));
     };
+    const bytes = new TextEncoder().encode("-");
+    sent.push(a.reach.send("default", "c", bytes));
+    bytes.fill(0); // it is the caller's again
     send(0, 300);
     await pass();
     expect(c.socket.sent).toEqual([]);
@@ -143,7 +152,7 @@ describe("a message to one connection", () => {
     await pass();
     send(800, 1_000);
     expect(new Set(await Promise.all(sent))).toEqual(new Set(["done"]));
-    expect(texts(c.socket.sent)).toEqual(Array.from({ length: 1_000 }, (_, n) => String(n)));
+    expect(texts(c.socket.sent)).toEqual(["bytes 2d", ...Array.from({ length: 1_000 }, (_, n) => String(n))]);
   });
 
   it("has every outcome that it may have", async () => {
@@ -207,6 +216,19 @@ describe.each(ASKS)("a request to another process: %s", (_, ask) => {
     expect(a.clock.timers).toBe(0);
     await pass(); // what it says afterwards harms nobody
     expect(a.errors).toEqual([]);
+  });
+
+  it("has an unknown outcome as soon as that process is gone", async () => {
+    const { a, b, pass } = stepWorld();
+    b.connect("c");
+    await pass();
+    const asked = ask(a.reach);
+    await a.clock.advanceAsync();
+    a.gone("somebody else");
+    expect(await stateOf(asked)).toBe("pending");
+    a.gone("b");
+    expect(await asked).toBe("unknown_outcome");
+    expect(a.clock.timers).toBe(0);
   });
 
   it("is unavailable when the channel is down for 5 s, and does not happen later", async () => {

@@ -1,15 +1,14 @@
 // Adapters with one fault each in what becomes of calls: when they take effect, and how they are answered.
-import type { Receipt } from "../../../src/channel/adapter.ts";
+import type { Receipt, WillAdapter } from "../../../src/channel/adapter.ts";
 import type { MessageRecord } from "../../../src/wire/record.ts";
 import { Faultless } from "./faultless.ts";
-import type { AbleAdapter } from "./linked-memory.ts";
 
 /** `subscribe` resolves before the subscription is in force. */
 export class LateSubscribe extends Faultless {
   readonly #wanted = new Set<string>();
   readonly #lateMs: number;
 
-  constructor(inner: AbleAdapter, lateMs = 0) {
+  constructor(inner: WillAdapter, lateMs = 0) {
     super(inner);
     this.#lateMs = lateMs;
   }
@@ -110,67 +109,6 @@ export class ReceiversWrong extends Faultless {
 export class FailureHidden extends Faultless {
   override publish(topic: string, record: MessageRecord): Promise<Receipt> {
     return super.publish(topic, record).catch(() => ({ receivers: undefined }));
-  }
-}
-
-/** Every report is added to those before. */
-export class ReportsAdded extends Faultless {
-  readonly #members = new Map<string, number>();
-
-  override report(topic: string, members: number): void {
-    const sum = (this.#members.get(topic) ?? 0) + members;
-    this.#members.set(topic, sum);
-    super.report(topic, sum);
-  }
-}
-
-/** An adapter's own reports are not in what it counts. */
-export class OwnReportsMissing extends Faultless {
-  readonly #members = new Map<string, number>();
-
-  override report(topic: string, members: number): void {
-    this.#members.set(topic, members);
-    super.report(topic, members);
-  }
-
-  override async count(topic: string): Promise<number> {
-    return (await super.count(topic)) - (this.#members.get(topic) ?? 0);
-  }
-}
-
-/** What an adapter reported stays in the sums when it is gone: stopped, or without a link. */
-export class ReportsStay extends Faultless {
-  readonly #left: Map<string, number>;
-  readonly #members = new Map<string, number>();
-  readonly #after: "stop" | "down";
-
-  constructor(inner: AbleAdapter, left: Map<string, number>, after: "stop" | "down") {
-    super(inner);
-    this.#left = left;
-    this.#after = after;
-  }
-
-  override report(topic: string, members: number): void {
-    this.#members.set(topic, members);
-    super.report(topic, members);
-  }
-
-  override async count(topic: string): Promise<number> {
-    return (await super.count(topic)) + (this.#left.get(topic) ?? 0);
-  }
-
-  override stop(): Promise<void> {
-    if (this.#after === "stop") this.#leave();
-    return super.stop();
-  }
-
-  protected override down(reason: Error): void {
-    if (this.#after === "down") this.#leave();
-    super.down(reason);
-  }
-
-  #leave(): void {
-    for (const [topic, members] of this.#members) this.#left.set(topic, (this.#left.get(topic) ?? 0) + members);
   }
 }
 

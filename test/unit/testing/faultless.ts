@@ -1,15 +1,14 @@
 // An adapter around another one that changes nothing; each planted fault changes one thing of it.
-import type { AdapterEvents, Receipt } from "../../../src/channel/adapter.ts";
+import type { AdapterEvents, Receipt, WillAdapter } from "../../../src/channel/adapter.ts";
 import type { MessageRecord } from "../../../src/wire/record.ts";
-import type { AbleAdapter } from "./linked-memory.ts";
 
 /** Passes everything on. A fault changes one thing. */
-export class Faultless implements AbleAdapter {
+export class Faultless implements WillAdapter {
   readonly immediate: boolean;
-  protected readonly inner: AbleAdapter;
+  protected readonly inner: WillAdapter;
   protected events: AdapterEvents | undefined;
 
-  constructor(inner: AbleAdapter) {
+  constructor(inner: WillAdapter) {
     this.inner = inner;
     this.immediate = inner.immediate;
   }
@@ -34,14 +33,6 @@ export class Faultless implements AbleAdapter {
 
   publish(topic: string, record: MessageRecord): Promise<Receipt> {
     return this.inner.publish(topic, record);
-  }
-
-  report(topic: string, members: number): void {
-    this.inner.report(topic, members);
-  }
-
-  count(topic: string): Promise<number> {
-    return this.inner.count(topic);
   }
 
   will(topic: string, record: MessageRecord | undefined): void {

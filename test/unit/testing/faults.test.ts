@@ -11,10 +11,7 @@ import {
   LateUnsubscribe,
   NeverStops,
   NeverUnsubscribed,
-  OwnReportsMissing,
   ReceiversWrong,
-  ReportsAdded,
-  ReportsStay,
   UpTooEarly,
   WaitsForEver,
 } from "./call-faults.ts";
@@ -199,6 +196,7 @@ const faults: Readonly<Record<string, Fault>> = {
     breaks: [
       "tells the number of receivers rightly, where it tells it",
       "is not among the receivers once it is stopped, whatever it is asked for",
+      "is not among the receivers once its process was killed",
       "publishes no will of an adapter that was stopped",
       "publishes no will that was withdrawn",
     ],
@@ -210,35 +208,6 @@ const faults: Readonly<Record<string, Fault>> = {
       "refuses to publish, with `closed`, once it is stopped",
       "tells `down` when its link is cut, and refuses with `unavailable` until it is back",
       "tells the truth about what it published while its link was cut",
-    ],
-  },
-  "reports that are added up": {
-    plant: () => (inner) => new ReportsAdded(inner),
-    breaks: [
-      "replaces what an adapter reported before",
-      "drops from its sums what an adapter without a link had reported, and counts it again when the link is back",
-    ],
-  },
-  "sums without the adapter's own reports": {
-    plant: () => (inner) => new OwnReportsMissing(inner),
-    breaks: ["counts what all adapters report, its own included"],
-    widely: true,
-  },
-  "reports that outlive a stopped adapter": {
-    plant: () => {
-      const left = new Map<string, number>();
-      return (inner) => new ReportsStay(inner, left, "stop");
-    },
-    breaks: ["drops from its sums what a stopped adapter had reported"],
-  },
-  "reports that outlive a lost adapter": {
-    plant: () => {
-      const left = new Map<string, number>();
-      return (inner) => new ReportsStay(inner, left, "down");
-    },
-    breaks: [
-      "drops from its sums what the adapter of a killed process had reported",
-      "drops from its sums what an adapter without a link had reported, and counts it again when the link is back",
     ],
   },
   "a will that the bus is not told of": {
@@ -309,7 +278,6 @@ const faults: Readonly<Record<string, Fault>> = {
   "a stop without effect": {
     plant: () => (inner) => new NeverStops(inner),
     breaks: [
-      "drops from its sums what a stopped adapter had reported",
       "rejects what still waits with `closed` when it is stopped",
       "refuses to publish, with `closed`, once it is stopped",
       "refuses to subscribe, with `closed`, once it is stopped",

@@ -1,7 +1,7 @@
 // Memory adapters with a link that can be cut and held, so that every promise of the suite plays inside one process.
 import { GroupcastError } from "../../../src/base/errors.ts";
 import { type Deferred, deferred } from "../../../src/base/promises.ts";
-import type { AdapterEvents, CountingAdapter, Receipt, WillAdapter } from "../../../src/channel/adapter.ts";
+import type { AdapterEvents, Receipt, WillAdapter } from "../../../src/channel/adapter.ts";
 import { MemoryAdapter, MemoryBus } from "../../../src/channel/memory.ts";
 import { localPeer, type Peer } from "../../../src/testing/peer.ts";
 import type { TestBus } from "../../../src/testing/test-bus.ts";
@@ -18,15 +18,11 @@ interface Waiting {
 /** More is no word of one process to the others. */
 const WILL_BYTES_MAX = 4096;
 
-/** What the suite asks of an adapter that can do everything. */
-export interface AbleAdapter extends CountingAdapter, WillAdapter {}
-
-export class LinkedMemoryAdapter implements AbleAdapter {
+export class LinkedMemoryAdapter implements WillAdapter {
   readonly immediate = false;
   receivedBytes = 0;
   readonly #bus: MemoryBus;
   readonly #topics = new Map<string, Deferred<void>>();
-  readonly #reports = new Map<string, number>();
   readonly #will: { wished: Will | undefined; told: Will | undefined } = { wished: undefined, told: undefined };
   #held: Waiting[] | undefined;
   #events: AdapterEvents | undefined;
@@ -57,15 +53,6 @@ export class LinkedMemoryAdapter implements AbleAdapter {
 
   publish(topic: string, record: MessageRecord): Promise<Receipt> {
     return this.#ask((link) => link.publish(topic, record));
-  }
-
-  report(topic: string, members: number): void {
-    this.#reports.set(topic, members);
-    this.#say({ run: () => this.#link?.report(topic, members), fail: () => {} });
-  }
-
-  count(topic: string): Promise<number> {
-    return this.#ask((link) => link.count(topic));
   }
 
   will(topic: string, record: MessageRecord | undefined): void {
@@ -103,7 +90,6 @@ export class LinkedMemoryAdapter implements AbleAdapter {
     });
     this.#link = link;
     for (const topic of this.#topics.keys()) this.#subscribe(topic);
-    for (const [topic, members] of this.#reports) link.report(topic, members);
     this.#tellWill();
     this.#events?.up();
   }
@@ -155,7 +141,7 @@ export class LinkedMemoryAdapter implements AbleAdapter {
 }
 
 /** Makes one adapter of a faulty bus out of a good one. */
-export type Plant = (inner: LinkedMemoryAdapter, all: readonly LinkedMemoryAdapter[]) => AbleAdapter;
+export type Plant = (inner: LinkedMemoryAdapter, all: readonly LinkedMemoryAdapter[]) => WillAdapter;
 
 /** A bus of linked memory adapters, each with a fault if one is planted. */
 export function linkedMemoryBus(options: { readonly plant?: Plant; readonly patienceMs?: number } = {}): TestBus {

@@ -1,8 +1,7 @@
 // Adapters with one fault each in what becomes of records: who gets them, in which order, and what is in them.
-import type { Receipt } from "../../../src/channel/adapter.ts";
+import type { Receipt, WillAdapter } from "../../../src/channel/adapter.ts";
 import { type Message, MessageRecord } from "../../../src/wire/record.ts";
 import { Faultless } from "./faultless.ts";
-import type { AbleAdapter } from "./linked-memory.ts";
 
 /** A message does not come back to its own publisher. */
 export class NoOwnCopy extends Faultless {
@@ -100,7 +99,7 @@ export class NoInterestRouting extends Faultless {
   readonly #all: Set<NoInterestRouting>;
   readonly #topics = new Set<string>();
 
-  constructor(inner: AbleAdapter, all: Set<NoInterestRouting>) {
+  constructor(inner: WillAdapter, all: Set<NoInterestRouting>) {
     super(inner);
     this.#all = all;
     all.add(this);
@@ -131,7 +130,7 @@ export class NoInterestRouting extends Faultless {
 export class Altered extends Faultless {
   readonly #alter: (message: Message) => Message;
 
-  constructor(inner: AbleAdapter, alter: (message: Message) => Message) {
+  constructor(inner: WillAdapter, alter: (message: Message) => Message) {
     super(inner);
     this.#alter = alter;
   }

@@ -1,7 +1,8 @@
 // Adapters with one fault each in what becomes of their wills.
+import type { WillAdapter } from "../../../src/channel/adapter.ts";
 import type { MessageRecord } from "../../../src/wire/record.ts";
 import { Faultless } from "./faultless.ts";
-import type { AbleAdapter, LinkedMemoryAdapter } from "./linked-memory.ts";
+import type { LinkedMemoryAdapter } from "./linked-memory.ts";
 
 /** Nobody is told of it. */
 export class NoWill extends Faultless {
@@ -78,7 +79,7 @@ class Executor extends Faultless {
   #will: { readonly topic: string; readonly record: MessageRecord } | undefined;
   readonly #lost: (topic: string, record: MessageRecord) => void;
 
-  constructor(inner: AbleAdapter, lost: (topic: string, record: MessageRecord) => void) {
+  constructor(inner: WillAdapter, lost: (topic: string, record: MessageRecord) => void) {
     super(inner);
     this.#lost = lost;
   }
@@ -109,7 +110,7 @@ export class WillForAll extends Executor {
   readonly #all: Set<WillForAll>;
   readonly #topics = new Set<string>();
 
-  constructor(inner: AbleAdapter, all: Set<WillForAll>) {
+  constructor(inner: WillAdapter, all: Set<WillForAll>) {
     super(inner, (topic, record) => {
       for (const other of all) if (other !== this && !other.#topics.has(topic)) other.receive(topic, record);
     });
@@ -133,7 +134,7 @@ export class WillFirst extends Faultless {
   readonly #wills: Set<string>;
   #isStopped = false;
 
-  constructor(inner: AbleAdapter, wills: Set<string>) {
+  constructor(inner: WillAdapter, wills: Set<string>) {
     super(inner);
     this.#wills = wills;
   }

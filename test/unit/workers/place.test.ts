@@ -1,34 +1,9 @@
 import type { ChildProcess } from "node:child_process";
-import { EventEmitter } from "node:events";
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../../src/testing/fake-clock.ts";
 import type { Report } from "../../../src/workers/messages.ts";
 import { Place } from "../../../src/workers/place.ts";
-
-class FakeChild extends EventEmitter {
-  readonly pid = 1;
-  connected = true;
-  readonly told: unknown[] = [];
-  killed: string | undefined;
-
-  send(message: { groupcast: unknown }): void {
-    this.told.push(message.groupcast);
-  }
-
-  kill(signal: string): void {
-    this.killed = signal;
-    this.end(null, signal);
-  }
-
-  says(report: Report): void {
-    this.emit("message", { groupcast: report });
-  }
-
-  end(code: number | null, signal: string | null = null): void {
-    this.connected = false;
-    this.emit("exit", code, signal);
-  }
-}
+import { FakeChild } from "./fake-child.ts";
 
 const UP: Report = { did: "listen", listen: "ws://h:1", url: undefined };
 

@@ -5,6 +5,7 @@ const facts = {
   version: "1.2.3",
   nodeVersion: "20.20.2",
   user: "liliang",
+  channels: [],
   rows: [
     { name: "ChannelServer", listen: "tcp://0.0.0.0:2206", url: undefined, processes: 1 },
     { name: "none", listen: "websocket://0.0.0.0:1234", url: undefined, processes: 12 },
@@ -24,6 +25,18 @@ describe("drawTable", () => {
       "-------------------------------------------------------------------",
       "Press Ctrl-C to quit. Start success.",
     ]);
+  });
+
+  it("shows a broker, which is somebody else's process, and whether it is there; but no password", () => {
+    const [, row] = facts.rows;
+    const draw = (isLinked: boolean): string =>
+      drawTable({ ...facts, channels: ["redis://app:secret@127.0.0.1:6379"], rows: [{ ...row!, isLinked }] });
+    expect(draw(true).split("\n").slice(3, 6)).toEqual([
+      "user     worker   listen                      processes  status",
+      "-        channel  redis://***@127.0.0.1:6379  -          [OK]",
+      "liliang  none     websocket://0.0.0.0:1234    12         [OK]",
+    ]);
+    expect(draw(false)).toMatch(/^- +channel .* - +\[down\]$/m);
   });
 
   it("ends with the address of the page, one that a browser can open", () => {

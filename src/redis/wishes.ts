@@ -1,0 +1,149 @@
+// What the broker shall hear for this process, and which of that it has not been told on its present connections. Must not know
+// connections: it makes lists of names, and is told what became of them.
+import { GroupcastError } from "../base/errors.ts";
+import { type Deferred, deferred, quiet } from "../base/promises.ts";
+import { encodeBrokerName } from "../channel/broker-names.ts";
+
+/** Topics that one process may hear: a process with a hundred thousand connections may have each in a group of its own. */
+const TOPICS_MAX = 131_072;
+/** Bytes of a topic. A group's is two names of up to 200 bytes, a letter and two separators. */
+const TOPIC_BYTES_MAX = 512;
+/** A list of names ends at these; the next is another command, so that none holds back for long what is behind it. */
+const LIST_BYTES_MAX = 64 * 1024;
+const LIST_NAMES_MAX = 1_000;
+
+/** A topic that is wished for. */
+export interface Subscription {
+  readonly topic: string;
+  readonly name: string;
+  heard: boolean;
+  ready: Deferred<void> | undefined;
+}
+
+/** What is to be told next: the ends before the beginnings, since one may be wanted again by now. */
+export interface Wish {
+  readonly ended: readonly string[];
+  readonly begun: readonly Subscription[];
+}
+
+/** Only what is different counts: a topic that is subscribed to and given up again within a turn is never mentioned. */
+export class Wishes {
+  readonly #prefix: string;
+  readonly #byTopic = new Map<string, Subscription>();
+  readonly #byName = new Map<string, Subscription>();
+  readonly #toSubscribe = new Set<Subscription>();
+  readonly #toUnsubscribe = new Set<string>();
+  #linked = false;
+
+  constructor(prefix: string) {
+    this.#prefix = prefix;
+  }
+
+  /** True when the broker has been told everything; what it has not confirmed yet included. */
+  get isTold(): boolean {
+    return this.#toSubscribe.size === 0 && this.#toUnsubscribe.size === 0;
+  }
+
+  /** How a topic is called there. */
+  nameOf(topic: string): string {
+    return this.#byTopic.get(topic)?.name ?? encodeBrokerName(this.#prefix, topic);
+  }
+
+  /** The topic of this name, if its records are for this process: those that came after the broker had confirmed the subscription. */
+  heard(name: string): string | undefined {
+    const subscription = this.#byName.get(name);
+    return subscription?.heard === true ? subscription.topic : undefined;
+  }
+
+  /** Undefined: it is heard. Resolves when it is heard, or given up. Rejects with `limit`, `bad_option`, or `closed`. */
+  subscribe(topic: string): Promise<void> | undefined {
+    const present = this.#byTopic.get(topic);
+    if (present !== undefined) return present.heard ? undefined : waitFor(present);
+    const refusal = this.#check(topic);
+    if (refusal !== undefined) return quiet(Promise.reject(refusal));
+    const subscription: Subscription = { topic, name: this.nameOf(topic), heard: false, ready: undefined };
+    this.#byTopic.set(topic, subscription);
+    this.#byName.set(subscription.name, subscription);
+    this.#toSubscribe.add(subscription);
+    return waitFor(subscription);
+  }
+
+  unsubscribe(topic: string): void {
+    const subscription = this.#byTopic.get(topic);
+    if (subscription === undefined) return;
+    this.#byTopic.delete(topic);
+    this.#byName.delete(subscription.name);
+    const wasTold = !this.#toSubscribe.delete(subscription);
+    if (this.#linked && wasTold) this.#toUnsubscribe.add(subscription.name);
+    subscription.ready?.resolve(); // nobody is to wait for what nobody wants
+  }
+
+  /** Connections are there on which nothing has been told yet. */
+  linked(): void {
+    this.#linked = true;
+  }
+
+  /** They are gone: everything is to be told again. */
+  unlinked(): void {
+    this.#linked = false;
+    this.#toUnsubscribe.clear();
+    for (const subscription of this.#byTopic.values()) {
+      subscription.heard = false;
+      this.#toSubscribe.add(subscription);
+    }
+  }
+
+  /** The next that is to be told: a list of each kind at the most. */
+  next(): Wish {
+    const ended = take(this.#toUnsubscribe, (name) => name);
+    // While ends are still to be told, nothing begins: it could be the same topic.
+    return { ended, begun: this.#toUnsubscribe.size > 0 ? [] : take(this.#toSubscribe, ({ name }) => name) };
+  }
+
+  /** The broker has confirmed these. */
+  confirmed(begun: readonly Subscription[]): void {
+    for (const subscription of begun) {
+      subscription.heard = true;
+      subscription.ready?.resolve();
+      subscription.ready = undefined;
+    }
+  }
+
+  /** Nothing is wished for any more; what waits is rejected. */
+  close(error: GroupcastError): void {
+    this.unlinked();
+    for (const { ready } of this.#byTopic.values()) ready?.reject(error);
+    this.#byTopic.clear();
+    this.#byName.clear();
+    this.#toSubscribe.clear();
+  }
+
+  #check(topic: string): GroupcastError | undefined {
+    if (this.#byTopic.size >= TOPICS_MAX) return new GroupcastError("limit", `one process hears at most ${TOPICS_MAX} topics`);
+    return checkTopic(topic);
+  }
+}
+
+/** What is wrong with a topic, if anything. */
+export function checkTopic(topic: string): GroupcastError | undefined {
+  if (topic.length <= TOPIC_BYTES_MAX && Buffer.byteLength(topic) <= TOPIC_BYTES_MAX) return undefined;
+  return new GroupcastError("bad_option", `a topic has at most ${TOPIC_BYTES_MAX} bytes`);
+}
+
+function waitFor(subscription: Subscription): Promise<void> {
+  subscription.ready ??= deferred();
+  return subscription.ready.promise;
+}
+
+/** Removes from the front as many as one list may hold. */
+function take<T>(from: Set<T>, nameOf: (item: T) => string): T[] {
+  const taken: T[] = [];
+  let bytes = 0;
+  for (const item of from) {
+    bytes += nameOf(item).length;
+    if (bytes > LIST_BYTES_MAX || taken.length === LIST_NAMES_MAX) break;
+    taken.push(item);
+    from.delete(item);
+  }
+  return taken;
+}

@@ -1,0 +1,61 @@
+// The contract suite over Redis, Valkey and Redis Cluster, with both client libraries.
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { promisesFor } from "../../dist/testing/index.js";
+import { type Broker, brokers, startRedis, startRedisCluster, startValkey } from "./brokers/index.ts";
+import { type How, redisBus } from "./contract/redis-bus.ts";
+
+type Place = { readonly servers: readonly Broker[]; stop(): Promise<void> };
+
+const redis = await brokers.redis("the contract suite over Redis");
+const valkey = await brokers.valkey("the contract suite over Valkey");
+
+const one = async (start: () => Promise<Broker>): Promise<Place> => {
+  const server = await start();
+  return { servers: [server], stop: () => server.stop() };
+};
+const cluster = async (): Promise<Place> => {
+  const nodes = await startRedisCluster({ masters: 3 });
+  return { servers: nodes.nodes, stop: () => nodes.stop() };
+};
+
+const COUNTS = "on brokers numbers come from the presence index: this adapter does not count";
+const EXCUSED = {
+  "counts what all adapters report, its own included": COUNTS,
+  "replaces what an adapter reported before": COUNTS,
+  "drops from its sums what a stopped adapter had reported": COUNTS,
+  "drops from its sums what the adapter of a killed process had reported": COUNTS,
+  "drops from its sums what an adapter without a link had reported, and counts it again when the link is back": COUNTS,
+};
+
+const places: readonly [name: string, missing: boolean, start: () => Promise<Place>, hows: readonly How[]][] = [
+  ["Redis", redis.missing, () => one(startRedis), ["a URL", "an ioredis client"]],
+  ["Valkey", valkey.missing, () => one(startValkey), ["a URL"]],
+  ["a Redis Cluster", redis.missing, cluster, ["a node-redis cluster client", "an ioredis cluster client"]],
+];
+
+describe.each(places)("%s", (_, missing, start, hows) => {
+  describe.skipIf(missing)("as it is", () => {
+    let place: Place;
+    beforeAll(async () => {
+      place = await start();
+    });
+    afterAll(() => place?.stop());
+
+    describe.each(hows)("through %s", (how) => {
+      for (const { title, run, excuse } of promisesFor(EXCUSED)) {
+        it.skipIf(excuse !== undefined)(title, async () => {
+          const bus = redisBus(place.servers, how, `contract ${how}`);
+          try {
+            await run(bus);
+          } finally {
+            await bus.stop();
+          }
+        });
+      }
+    });
+  });
+});
+
+it("is checked with more than one library", () => {
+  expect(new Set(places.flatMap(([, , , hows]) => hows)).size).toBe(4);
+});
