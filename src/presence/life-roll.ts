@@ -73,6 +73,5 @@ export class LifeRoll {
   #sayAll(): void {
     const all = this.#host.all();
     for (const nonce of this.#dead) if (all?.participants.has(nonce) === true) this.#host.sayGone(nonce);
-    this.#dead.clear();
   }
 }

@@ -65,6 +65,8 @@ const deeds = {
   },
 };
 
-process.on("message", async (message) => process.send({ ask: message.ask, answer: await deeds[message.do](message) }));
+process.on("message", (message) => {
+  Promise.resolve(deeds[message.do](message)).then((answer) => process.send({ ask: message.ask, answer }));
+});
 process.on("disconnect", () => process.exit());
 process.send("ready");

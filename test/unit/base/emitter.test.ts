@@ -168,3 +168,19 @@ describe("error", () => {
     expect(log.mock.calls.map(([text]) => String(text))).toEqual([expect.stringContaining("worse"), expect.stringContaining("worst")]);
   });
 });
+
+describe("an event that costs something", () => {
+  it("can begin with its first listener: the emitter is told of each, by on and by once", () => {
+    const told: string[] = [];
+    class Costly extends Emitter<Events> {
+      protected override listening(event: keyof Events): void {
+        told.push(`${event} ${this.listenerCount(event)}`);
+      }
+    }
+    const costly = new Costly();
+    costly.once("tick", note("a"));
+    costly.on("tick", note("b"));
+    costly.on("error", () => {});
+    expect(told).toEqual(["tick 1", "tick 2", "error 1"]);
+  });
+});
