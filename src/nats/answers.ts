@@ -1,0 +1,166 @@
+// What JetStream has been sent and has not answered: matches answers to questions, and notices when none come. Must not know who hears.
+import type { Cancel, Clock } from "../base/clock.ts";
+import { GroupcastError } from "../base/errors.ts";
+import { type Deferred, deferred } from "../base/promises.ts";
+import type { Receipt } from "../channel/adapter.ts";
+import type { NatsConnectionLike, NatsMessage, NatsSubscription } from "./client.ts";
+import { ACCEPTED, ANSWER_WITHIN_MS, type Unconfirmed } from "./road.ts";
+import { toTrouble } from "./trouble.ts";
+
+/** The code of an answer that means: the stream takes no messages of this size. */
+const TOO_LARGE = 10054;
+/** The status of an answer that means: no stream is there to take it. */
+const NOBODY = 503;
+
+/** The first letter that tells an answer that says yes, `{"stream":…`, from one that says no, `{"error":…`. */
+const [YES_AT, YES] = [2, "s".charCodeAt(0)];
+
+const EMPTY = new Uint8Array(0);
+const fromUtf8 = new TextDecoder();
+
+type Publish = { readonly subject: string; readonly bytes: number; readonly sentMs: number; readonly accepted: Deferred<Receipt> };
+type Question = { readonly subject: string; readonly sentMs: number; readonly answered: Deferred<number> };
+
+export class Answers {
+  readonly #connection: NatsConnectionLike;
+  readonly #clock: Clock;
+  readonly #unconfirmed: Unconfirmed;
+  readonly #broken: (reason: GroupcastError) => void;
+  /** Where they come, up to the number of the question. */
+  readonly #inbox: string;
+  readonly #subscription: NatsSubscription;
+  // By number, oldest first.
+  readonly #publishes = new Map<number, Publish>();
+  readonly #questions = new Map<number, Question>();
+  #last = 0;
+  #cancelDeadline: Cancel | undefined;
+  #end: GroupcastError | undefined;
+
+  constructor(
+    connection: NatsConnectionLike,
+    inbox: string,
+    clock: Clock,
+    unconfirmed: Unconfirmed,
+    broken: (reason: GroupcastError) => void,
+  ) {
+    this.#connection = connection;
+    this.#inbox = inbox;
+    this.#clock = clock;
+    this.#unconfirmed = unconfirmed;
+    this.#broken = broken;
+    this.#subscription = connection.subscribe(`${inbox}*`, {
+      callback: (error, message) => (error === null ? this.#take(message) : broken(toTrouble(error, "NATS sends no answers"))),
+    });
+  }
+
+  /** Resolves when the stream has it. Rejects with `unavailable` or `too_large`: it has it not; else as {@link end} says. */
+  publish(subject: string, data: Uint8Array): Promise<Receipt> {
+    const sentMs = this.#clock.now();
+    const accepted = deferred<Receipt>();
+    this.#publishes.set(this.#send(subject, data), { subject, bytes: data.length, sentMs, accepted });
+    this.#unconfirmed.sent(data.length);
+    return accepted.promise;
+  }
+
+  /** Puts an empty message into the stream. Resolves with its sequence. */
+  ask(subject: string): Promise<number> {
+    const sentMs = this.#clock.now();
+    const answered = deferred<number>();
+    this.#questions.set(this.#send(subject, EMPTY), { subject, sentMs, answered });
+    return answered.promise;
+  }
+
+  /** NATS does not take anything on this subject from us. */
+  denied(subject: string, error: GroupcastError): void {
+    for (const [number, publish] of this.#publishes) if (publish.subject === subject) this.#refuse(number, publish, error);
+    for (const { subject: asked, answered } of this.#questions.values()) if (asked === subject) answered.reject(error);
+  }
+
+  /** Nothing more comes. Publishes are rejected with `published`, questions with `asked`. */
+  end(published: GroupcastError, asked: GroupcastError): void {
+    this.#end = asked;
+    this.#cancelDeadline?.();
+    this.#subscription.unsubscribe();
+    for (const [number, publish] of this.#publishes) this.#refuse(number, publish, published);
+    for (const { answered } of this.#questions.values()) answered.reject(asked);
+    this.#questions.clear();
+  }
+
+  #send(subject: string, data: Uint8Array): number {
+    if (this.#end !== undefined) throw this.#end;
+    const number = ++this.#last;
+    this.#connection.publish(subject, data, { reply: this.#inbox + String(number) });
+    this.#cancelDeadline ??= this.#clock.after(ANSWER_WITHIN_MS, this.#atDeadline);
+    return number;
+  }
+
+  #take(message: NatsMessage): void {
+    const number = Number(message.subject.slice(this.#inbox.length));
+    const publish = this.#publishes.get(number);
+    const { data } = message;
+    if (publish === undefined) return this.#takeAnswer(number, message, data);
+    if (data[YES_AT] !== YES) return this.#refuse(number, publish, this.#readRefusal(message, data));
+    this.#publishes.delete(number);
+    this.#unconfirmed.confirmed(publish.bytes);
+    publish.accepted.resolve(ACCEPTED);
+  }
+
+  #takeAnswer(number: number, message: NatsMessage, data: Uint8Array): void {
+    const question = this.#questions.get(number);
+    if (question === undefined) return;
+    this.#questions.delete(number);
+    const sequence = data[YES_AT] === YES ? readSequence(data) : undefined;
+    if (sequence === undefined) question.answered.reject(this.#readRefusal(message, data));
+    else question.answered.resolve(sequence);
+  }
+
+  #refuse(number: number, { bytes, accepted }: Publish, error: GroupcastError): void {
+    this.#publishes.delete(number);
+    this.#unconfirmed.confirmed(bytes);
+    accepted.reject(error);
+  }
+
+  #readRefusal(message: NatsMessage, data: Uint8Array): GroupcastError {
+    if (data.length === 0 && message.headers?.code === NOBODY) {
+      const error = new GroupcastError("unavailable", "no JetStream stream takes what is published; nothing was sent");
+      this.#broken(error);
+      return error;
+    }
+    const { code, text } = readError(data);
+    return new GroupcastError(code === TOO_LARGE ? "too_large" : "unavailable", `JetStream: ${text}; nothing was sent`);
+  }
+
+  readonly #atDeadline = (): void => {
+    this.#cancelDeadline = undefined;
+    const [publish] = this.#publishes.values();
+    const [question] = this.#questions.values();
+    const oldestMs = Math.min(publish?.sentMs ?? Number.POSITIVE_INFINITY, question?.sentMs ?? Number.POSITIVE_INFINITY);
+    if (oldestMs === Number.POSITIVE_INFINITY) return;
+    const leftMs = oldestMs + ANSWER_WITHIN_MS - this.#clock.now();
+    if (leftMs > 0) this.#cancelDeadline = this.#clock.after(leftMs, this.#atDeadline);
+    else this.#broken(new GroupcastError("unavailable", `JetStream has not answered for ${ANSWER_WITHIN_MS / 1000} s`));
+  };
+}
+
+function readSequence(data: Uint8Array): number | undefined {
+  const { seq } = readJson(data);
+  return typeof seq === "number" && Number.isSafeInteger(seq) && seq > 0 ? seq : undefined;
+}
+
+function readError(data: Uint8Array): { readonly code: unknown; readonly text: string } {
+  const { error } = readJson(data);
+  const { err_code: code, description } = toObject(error);
+  return { code, text: typeof description === "string" ? description : "an answer that cannot be read" };
+}
+
+function readJson(data: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    return toObject(JSON.parse(fromUtf8.decode(data)));
+  } catch {
+    return {};
+  }
+}
+
+function toObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
+}
