@@ -80,9 +80,11 @@ export class JetStreamRoad implements Road {
 
   async mark(): Promise<number> {
     const { marker, stream } = this.#options.subjects;
+    // Read before the question is asked: messages that come after the marker may overtake its answer.
+    const { newest } = this.#order;
     try {
       const sequence = await this.#answers.ask(marker);
-      if (sequence >= this.#order.newest) return sequence;
+      if (sequence > newest) return sequence;
       // Everything that comes from now on would be taken for old.
       throw new GroupcastError("unavailable", `the JetStream stream ${stream} has begun anew`);
     } catch (thrown) {

@@ -33,6 +33,7 @@ const ONE_SHOT = Object.freeze({
   // Else each command gets a timer of its own, which is most of what it costs.
   commandOptions: { timeout: undefined },
   commandsQueueMaxLength: undefined,
+  keyPrefix: undefined,
   pingInterval: undefined,
   readonly: false,
   clientSideCache: undefined,

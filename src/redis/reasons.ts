@@ -4,7 +4,7 @@ import { GroupcastError } from "../base/errors.ts";
 
 const MASK = "***";
 /** The server knows us not, or not for that. */
-const UNAUTHORIZED = /^(?:WRONGPASS|NOAUTH|NOPERM|NOPROTO|ERR (?:invalid password|AUTH|Client sent AUTH))\b/;
+const UNAUTHORIZED = /^(?:WRONGPASS|NOAUTH|NOPERM|ERR (?:invalid password|AUTH|Client sent AUTH))\b/;
 /** The cluster is no longer as we know it. */
 const MOVED = /^(?:MOVED|ASK|TRYAGAIN|CLUSTERDOWN)\b/;
 

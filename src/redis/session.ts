@@ -14,6 +14,8 @@ const UNANSWERED_BYTES_MAX = 8 * 1024 * 1024;
 /** Sharded publishing came with this. */
 const REDIS_MIN = 7;
 
+const NOBODY_KNOWS: Receipt = Object.freeze({ receivers: undefined });
+
 /** Whom a session tells. */
 export interface SessionEvents {
   /** All connections are made; nothing is subscribed to. */
@@ -88,7 +90,8 @@ export class Session {
     const accepted = answered.then(
       (receivers) => {
         this.#unansweredBytes -= size;
-        return { receivers: typeof receivers === "number" ? receivers : undefined };
+        // A replica that was a master until now would not count those who are at the new one.
+        return this.#owners === undefined && typeof receivers === "number" ? { receivers } : NOBODY_KNOWS;
       },
       (error: unknown) => {
         this.#unansweredBytes -= size;

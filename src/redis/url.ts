@@ -23,8 +23,8 @@ export interface Servers {
  */
 export function readServers(text: string): Servers {
   const [first = "", ...more] = text.split(",").map((one) => one.trim());
-  const main = readUrl(first);
-  const rest = more.map((one) => readUrl(one.includes("://") ? one : `${main.protocol}//${one}`));
+  const main = readUrl(first, text);
+  const rest = more.map((one) => readUrl(one.includes("://") ? one : `${main.protocol}//${one}`, text));
   for (const url of rest) {
     if (url.protocol !== main.protocol) throw wrong(text, "all of them begin with redis:// or all with rediss://");
     if (isOther(url.username, main.username) || isOther(url.password, main.password)) throw wrong(text, "all of them have one user");
@@ -37,17 +37,18 @@ export function readServers(text: string): Servers {
   };
 }
 
-function readUrl(text: string): URL {
+/** `whole`: what is shown if it is wrong. A password with a comma in it looks like two URLs. */
+function readUrl(text: string, whole: string): URL {
   let url: URL;
   try {
     url = new URL(text);
   } catch {
-    throw wrong(text, "it cannot be read"); // without the cause, which holds it
+    throw wrong(whole, "it cannot be read"); // without the cause, which holds it
   }
-  if (url.protocol !== "redis:" && url.protocol !== "rediss:") throw wrong(text, "it begins with redis:// or rediss://");
-  if (url.hostname === "") throw wrong(text, "it names no host");
-  if (!/^(?:\/\d*)?$/.test(url.pathname)) throw wrong(text, "behind the host there is at most the number of a database");
-  if (url.search !== "" || url.hash !== "") throw wrong(text, "it has no options");
+  if (url.protocol !== "redis:" && url.protocol !== "rediss:") throw wrong(whole, "it begins with redis:// or rediss://");
+  if (url.hostname === "") throw wrong(whole, "it names no host");
+  if (!/^(?:\/\d*)?$/.test(url.pathname)) throw wrong(whole, "behind the host there is at most the number of a database");
+  if (url.search !== "" || url.hash !== "") throw wrong(whole, "it has no options");
   return url;
 }
 

@@ -18,7 +18,7 @@ describe.each(await buses("a broker is killed under load", ["Redis", "NATS"]))("
   beforeAll(async () => {
     if (missing) return;
     bus = await start();
-    nodes = [await bus.node(), await bus.node()];
+    nodes = await Promise.all([bus.node(), bus.node()]);
     load = await Load.start(nodes);
   });
   afterAll(() => bus?.stop());

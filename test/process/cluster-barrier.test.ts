@@ -19,7 +19,7 @@ describe.each(await buses("a join is a barrier", ["memory", "hub", "Redis", "Red
       if (missing) return;
       bus = await start();
       // What one of them says to the broker takes its time: a join that does not wait for the broker's word is overtaken.
-      nodes = [await bus.node({ lagMs: 3 }), await bus.node()];
+      nodes = await Promise.all([bus.node({ lagMs: 3 }), bus.node()]);
     });
     afterAll(() => bus?.stop());
 

@@ -89,7 +89,7 @@ describe.each(await buses("names on a channel", ["memory", "hub", "Redis", "Valk
     beforeAll(async () => {
       if (missing) return;
       bus = await start();
-      nodes = [await bus.node({}), await bus.node({})];
+      nodes = await Promise.all([bus.node({}), bus.node({})]);
     });
     afterAll(() => bus?.stop());
 

@@ -17,7 +17,7 @@ describe.each(await buses("one order", ["memory", "hub", "Redis", "Redis Cluster
   beforeAll(async () => {
     if (missing) return;
     bus = await start();
-    nodes = [await bus.node(), await bus.node()];
+    nodes = await Promise.all([bus.node(), bus.node()]);
   });
   afterAll(() => bus?.stop());
 

@@ -14,7 +14,7 @@ describe.each(await buses("messages for members only", ["hub", "Redis", "Valkey"
   beforeAll(async () => {
     if (missing) return;
     bus = await start();
-    nodes = [await bus.node({}), await bus.node({}), await bus.node({})];
+    nodes = await Promise.all([bus.node({}), bus.node({}), bus.node({})]);
     speaker = await (nodes[0] as Node).open();
   });
   afterAll(() => bus?.stop());

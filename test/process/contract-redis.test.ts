@@ -14,8 +14,8 @@ const one = async (start: () => Promise<Broker>): Promise<Place> => {
   return { servers: [server], stop: () => server.stop() };
 };
 const cluster = async (): Promise<Place> => {
-  const { nodes, stop } = await startRedisCluster({ masters: 3 });
-  return { servers: nodes, stop };
+  const nodes = await startRedisCluster({ masters: 3 });
+  return { servers: nodes.nodes, stop: () => nodes.stop() };
 };
 
 const COUNTS = "on brokers numbers come from the presence index: this adapter does not count";

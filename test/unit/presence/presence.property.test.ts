@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Connection } from "../../../src/index.ts";
-import { type Node, World } from "./world.ts";
+import { type Node, Observer, World } from "./world.ts";
 
 /** A step of a history. Numbers choose among what is there, whatever that is by then. */
 type Step =
@@ -43,7 +43,7 @@ class History {
     if (step.do === "start") return this.#start();
     if (step.do === "bus down") {
       world.bus.isUp = false;
-      for (const { adapter } of world.alive) adapter.cut();
+      for (const adapter of world.bus.adapters) adapter.cut();
       return;
     }
     if (step.do === "bus up") return this.#busUp();
@@ -117,7 +117,7 @@ class History {
 
   #busUp(): void {
     this.world.bus.isUp = true;
-    for (const { adapter } of this.world.alive) adapter.restore();
+    for (const adapter of this.world.bus.adapters) adapter.restore();
   }
 }
 
@@ -131,15 +131,25 @@ describe.each([
       fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 80, size: "max" }), fc.nat(), async (steps, seed) => {
         const world = new World({ ...options, delayMs: 20, seed });
         const history = new History(world);
-        for (const step of steps) await history.take(step);
+        const observer = new Observer(world, "observer");
+        for (const [index, step] of steps.entries()) {
+          await history.take(step);
+          if (index % 10 === 3) observer.adapter.cut();
+          if (index % 10 === 5) observer.adapter.restore();
+          expect(observer.told).toEqual(observer.said); // at any time
+        }
         await history.heal();
         const { truth } = world;
+        expect(observer.wrong).toEqual([]);
+        expect(observer.told).toEqual(Object.keys(truth));
+        expect([...observer.presence.index.nodes()].sort()).toEqual(world.alive.map(({ name }) => name).sort());
         for (const node of world.alive) {
           expect(await world.belief(node)).toEqual(truth);
           expect(await world.beliefOfUsers(node)).toEqual(world.users);
           expect([...node.errors]).toEqual([]);
         }
         for (const node of world.alive) void node.groups.stop();
+        void observer.presence.stop();
       }),
       { numRuns: Number(process.env["RUNS"] ?? 40), endOnFailure: false },
     );

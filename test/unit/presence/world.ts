@@ -8,6 +8,8 @@ import { type Deferred, deferred } from "../../../src/base/promises.ts";
 import type { Random } from "../../../src/base/random.ts";
 import { Connection, ConnectionsPool, GroupcastError, GroupManager, type GroupManagerOptions, type Page } from "../../../src/index.ts";
 import { FakeClock, FakeSocket } from "../../../src/testing/index.ts";
+import { Post } from "../../../src/presence/post.ts";
+import { Presence } from "../../../src/presence/presence.ts";
 import { readPayloads } from "../../../src/wire/frames.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
 
@@ -360,6 +362,47 @@ export class Node {
   /** Groups as this process has them itself, with the ids of their members. */
   get own(): Map<string, string[]> {
     return new Map([...this.groups.groups()].map((group) => [group.name, [...group].map(({ id }) => id)]));
+  }
+}
+
+/** A process without connections that follows which groups have members on other nodes, by what it is told. */
+export class Observer {
+  readonly adapter: BusAdapter;
+  readonly presence: Presence;
+  readonly occupied = new Set<string>();
+  readonly gone: string[] = [];
+  /** What was told that does not fit to what the index says. */
+  readonly wrong: string[] = [];
+
+  constructor(world: World, name: string) {
+    this.adapter = new BusAdapter(world.bus, name);
+    const { clock } = world;
+    const channel = new Channel(this.adapter, { clock });
+    const failed = (error: Error): void => void this.wrong.push(String(error));
+    const post = new Post({ channel, clock, node: name, failed });
+    const random: Random = { id: () => String(world.bus.unit()), unit: world.bus.unit };
+    this.presence = new Presence({ channel, post, clock, random, failed });
+    channel.start({ up: () => this.presence.up(), down: () => this.presence.down(), failed });
+    post.start();
+    this.presence.start();
+    this.presence.onChanged((namespace, group) => {
+      const isOccupied = this.presence.index.count(namespace, group) > 0;
+      if (this.occupied.has(group) === isOccupied) this.wrong.push(`${group} is told again as ${isOccupied ? "occupied" : "vacant"}`);
+      if (isOccupied) this.occupied.add(group);
+      else this.occupied.delete(group);
+    });
+    this.presence.onNodeGone((node) => void this.gone.push(node));
+    void this.presence.load();
+  }
+
+  /** What the index says of itself. */
+  get said(): string[] {
+    return [...this.presence.index.occupiedGroups()].map(({ name }) => name).sort();
+  }
+
+  /** What it has told. */
+  get told(): string[] {
+    return [...this.occupied].sort();
   }
 }
 

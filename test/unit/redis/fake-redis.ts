@@ -1,0 +1,158 @@
+// A Redis in memory, and clients of it in the shape of node-redis: for what real servers cannot be made to do.
+import type { NodeRedisClient } from "../../../src/redis/node-redis.ts";
+
+type Words = readonly (string | Buffer)[];
+type Asked = { readonly words: readonly string[]; readonly answer: () => void };
+
+export class FakeRedis {
+  /** What HELLO says. */
+  facts: Record<string, unknown> = { server: "redis", version: "7.0.15", mode: "standalone", role: "master" };
+  /** Commands that are refused, by name. */
+  readonly refusals = new Map<string, string>();
+  /** Commands that are not answered before `release`. */
+  readonly held = new Set<string>();
+  /** What CLUSTER SLOTS says. */
+  slots: unknown = [];
+  /** True: nothing is answered, connections and their first command included. */
+  isSilent = false;
+  /** Why nobody is let in; undefined: everybody is. */
+  refusal: string | undefined;
+  /** Everything that was asked. */
+  readonly asked: string[] = [];
+  readonly clients = new Set<FakeClient>();
+  readonly #waiting: Asked[] = [];
+  readonly template = new FakeClient(() => this, {});
+
+  /** How often somebody has connected, or tried to. */
+  attempts = 0;
+
+  ask(client: FakeClient, words: readonly string[], answer: () => void): void {
+    this.asked.push(words.map((word) => (word.length > 100 ? "…" : word)).join(" "));
+    if (this.isSilent || this.held.has(words[0] ?? "")) this.#waiting.push({ words, answer });
+    else queueMicrotask(() => client.isOpen && answer());
+  }
+
+  /** Answers what was held. */
+  release(): void {
+    this.held.clear();
+    this.isSilent = false;
+    for (const { answer } of this.#waiting.splice(0)) answer();
+  }
+
+  publish(name: string, bytes: Buffer): number {
+    const hearers = [...this.clients].filter((client) => client.heard.has(name));
+    for (const client of hearers) client.heard.get(name)?.(bytes, Buffer.from(name));
+    return hearers.length;
+  }
+
+  /** Ends every connection. */
+  cut(): void {
+    for (const client of [...this.clients]) client.fail(new Error("Socket closed unexpectedly"));
+  }
+}
+
+type Listener = (message: Buffer, name: Buffer) => void;
+
+export class FakeClient implements NodeRedisClient {
+  readonly options: NonNullable<NodeRedisClient["options"]>;
+  readonly heard = new Map<string, Listener>();
+  isOpen = false;
+  readonly #redis: (address: { host?: string; port?: number }) => FakeRedis;
+  readonly #listeners = new Map<string, (error: Error) => void>();
+  readonly #pending = new Set<(error: Error) => void>();
+  #failConnect: ((error: Error) => void) | undefined;
+
+  constructor(redis: (address: { host?: string; port?: number }) => FakeRedis, options: NonNullable<NodeRedisClient["options"]>) {
+    this.#redis = redis;
+    this.options = options;
+  }
+
+  get redis(): FakeRedis {
+    return this.#redis(this.options.socket ?? {});
+  }
+
+  duplicate(overrides: object): FakeClient {
+    return new FakeClient(this.#redis, { ...this.options, ...overrides });
+  }
+
+  connect(): Promise<unknown> {
+    const { redis } = this;
+    redis.attempts++;
+    return new Promise((resolve, reject) => {
+      this.#failConnect = reject;
+      const begin = (): void => {
+        this.isOpen = true;
+        redis.clients.add(this);
+        resolve(undefined);
+      };
+      if (redis.refusal !== undefined) queueMicrotask(() => this.fail(new Error(redis.refusal)));
+      else if (!redis.isSilent) queueMicrotask(begin);
+    });
+  }
+
+  destroy(): void {
+    this.isOpen = false;
+    this.redis.clients.delete(this);
+    const error = new Error("Disconnects client");
+    this.#failConnect?.(error);
+    for (const reject of [...this.#pending]) reject(error);
+    this.#pending.clear();
+  }
+
+  /** The connection is lost. */
+  fail(error: Error): void {
+    this.#listeners.get("error")?.(error);
+    this.destroy();
+  }
+
+  /** The server has taken a subscription back. */
+  move(name: string): void {
+    this.heard.delete(name);
+    this.#listeners.get("sharded-channel-moved")?.(new Error(name));
+  }
+
+  on(event: string, listener: (error: Error) => void): this {
+    this.#listeners.set(event, listener);
+    return this;
+  }
+
+  sendCommand([name = "", ...args]: Words): Promise<unknown> {
+    return this.#ask([String(name), ...args.map((arg) => arg.toString("latin1" as never))], () => {
+      switch (name) {
+        case "HELLO":
+          return this.redis.facts;
+        case "CLUSTER":
+          return this.redis.slots;
+        case "SPUBLISH":
+          return this.redis.publish(String(args[0]), args[1] as Buffer);
+        default:
+          return "PONG";
+      }
+    });
+  }
+
+  sSubscribe(names: readonly string[], listener: Listener): Promise<unknown> {
+    return this.#ask(["SSUBSCRIBE", ...names], () => {
+      for (const name of names) this.heard.set(name, listener);
+    });
+  }
+
+  sUnsubscribe(names: readonly string[]): Promise<unknown> {
+    return this.#ask(["SUNSUBSCRIBE", ...names], () => {
+      for (const name of names) this.heard.delete(name);
+    });
+  }
+
+  #ask(words: readonly string[], act: () => unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      if (!this.isOpen) return reject(new Error("The client is closed"));
+      this.#pending.add(reject);
+      this.redis.ask(this, words, () => {
+        this.#pending.delete(reject);
+        const refusal = this.redis.refusals.get(words[0] ?? "");
+        if (refusal === undefined) resolve(act());
+        else reject(new Error(refusal));
+      });
+    });
+  }
+}
