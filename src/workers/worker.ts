@@ -72,7 +72,7 @@ export class Worker {
    * outside the callbacks runs in all. Run it as `node program.js` or `node program.js start`.
    *
    * Resolves when everything is up: in the first process when the table is printed, in the others when they take connections.
-   * A process waits up to 5 s for its channel, and starts without it if it is not there. The first process ends with 0 when all are drained
+   * A process waits some seconds for its channel, and starts without it if it is not there. The first process ends with 0 when all are drained
    * after SIGINT or SIGTERM; with 69 if an address is taken, 78 if an option is not allowed or the channel is set up wrong, 1 if a process ends again and again before everything was up.
    *
    * @throws GroupcastError `bad_option`: called twice, nothing declared, a `count` that is no number of processes, or two on one address.

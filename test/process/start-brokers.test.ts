@@ -123,6 +123,7 @@ describe.each(KINDS)("start over $name", ({ missing, start: startBroker, install
       await untilCounted(members[1]!, 2);
       await untilCounted(members[2]!, 2);
       process.kill(pids[2]!, "SIGKILL");
+      await until("its successor takes connections", () => Client.open(single.port).catch(() => undefined));
       await untilCounted(members[1]!, 1);
     });
 
