@@ -26,15 +26,15 @@ export type { Adapter, AdapterEvents, Receipt, WillAdapter } from "./channel/ada
 export { MemoryBus } from "./channel/memory.ts";
 export { type Kind, type Message, MessageRecord } from "./wire/record.ts";
 export { memoryChannel } from "./channel/memory-channel.ts";
-export {
-  type GroupImplementation,
-  GroupManager,
-  type GroupManagerEvents,
-  type GroupManagerOptions,
-  type GroupPageOptions,
-  type InNamespace,
-  type PublishOptions,
-} from "./server/group-manager.ts";
+export { GroupManager } from "./server/group-manager.ts";
+export type {
+  GroupImplementation,
+  GroupManagerEvents,
+  GroupManagerOptions,
+  GroupPageOptions,
+  InNamespace,
+  PublishOptions,
+} from "./server/manager-options.ts";
 export type { GroupLife } from "./presence/lives.ts";
 export type { DisconnectArguments, DisconnectOptions, DisconnectReport } from "./server/disconnect.ts";
 export { DEFAULTS } from "./base/defaults.ts";

@@ -5,121 +5,28 @@ import { Emitter } from "../base/emitter.ts";
 import { GroupcastError } from "../base/errors.ts";
 import { consoleLogger, type Logger } from "../base/logger.ts";
 import { quiet } from "../base/promises.ts";
-import { type Random, systemRandom } from "../base/random.ts";
+import { systemRandom } from "../base/random.ts";
 import type { Channel, ChannelWatcher, Hearing } from "../channel/channel.ts";
 import { encodeTopic } from "../channel/topics.ts";
 import { type Connection } from "../groups/connection.ts";
 import { ConnectionGroup, type Published } from "../groups/group.ts";
-import { type Action, Memberships, type MembershipsHost, type Refused, type Verdict } from "../groups/memberships.ts";
-import { type SendOptions, toMessage } from "../groups/message.ts";
-import type { MembersPage, NamesPage, PageOptions, UsersPage } from "../groups/pages.ts";
+import { Memberships, type MembershipsHost } from "../groups/memberships.ts";
+import { toMessage } from "../groups/message.ts";
+import type { MembersPage, NamesPage, UsersPage } from "../groups/pages.ts";
 import type { PoolHost, PoolRoad } from "../groups/pool.ts";
 import type { ReachOutcome } from "../groups/reach.ts";
-import { type GroupLife, Lives } from "../presence/lives.ts";
-import { Post } from "../presence/post.ts";
-import { Presence } from "../presence/presence.ts";
 import { Turn } from "../base/turn.ts";
 import { CLOSE, type CloseArguments, readCloseArguments } from "../wire/close-codes.ts";
 import type { Payload } from "../wire/frames.ts";
 import { checkName } from "../wire/names.ts";
 import type { Message } from "../wire/record.ts";
 import { channelOf } from "./channel-of.ts";
-import { CLOSE_FOR_OTHERS_WITHIN_MS, CloseEverywhere, type CloseRequest } from "./close-everywhere.ts";
-import { ConnectionsHere } from "./connections-here.ts";
+import type { CloseRequest } from "./close-everywhere.ts";
+import { Cluster } from "./cluster.ts";
 import { deliver, type Receiver } from "./deliver.ts";
-import { Directory } from "./directory.ts";
-import { OwnNode } from "./own-node.ts";
 import { type DisconnectArguments, type DisconnectReport, readDisconnect } from "./disconnect.ts";
-import { Reach } from "./reach.ts";
+import type { GroupManagerEvents, GroupManagerOptions, GroupPageOptions, InNamespace, PublishOptions } from "./manager-options.ts";
 import { DEFAULTS } from "../base/defaults.ts";
-
-/** What listeners of a {@link GroupManager} are given. All are of this process, but for `occupied`, `vacated`, `degraded` and `restored`. */
-export interface GroupManagerEvents {
-  /** A group has got its first member in this process; told before that member's `join`. */
-  created: [group: ConnectionGroup];
-  /** A group has lost its last member in this process; its size is 0. */
-  destroyed: [group: ConnectionGroup];
-  /**
-   * A group has got its first member in any process: told once for each life of a group, to every process that listens to this or to
-   * `vacated`, well within a second. With the first such listener the groups that have members already are told, each once. A process
-   * that was cut off is told the difference.
-   */
-  occupied: [life: GroupLife];
-  /**
-   * A group has had no member in any process for `vacatedAfterMs`: the end of the life that `occupied` has told, told once, also if the
-   * last members went with their process.
-   */
-  vacated: [life: GroupLife];
-  /** Somebody was not let in, or not let publish. */
-  refused: [refused: Refused];
-  /** The channel is down: publishing waits up to 5 s, then rejects with `unavailable`. */
-  degraded: [state: { readonly reason: Error }];
-  /** The channel is back, and every group is heard again. */
-  restored: [state: { readonly downMs: number }];
-  /** `authorize`, `implementation` or a listener threw, or the channel brought something unreadable. */
-  error: [error: Error];
-}
-
-/** Replaces how a group is made. */
-export interface GroupImplementation {
-  /** A new group (a subclass, say), or null: the connection is refused. */
-  createGroup(name: string, namespace: string, connection: Connection): ConnectionGroup | null;
-}
-
-export interface GroupManagerOptions {
-  /**
-   * How processes hear each other; default: `"memory"`, this process alone. A URL (`redis://…`, `rediss://…`, `nats://…`, `tls://…`) is a
-   * broker: its client has to be installed. A Channel made by `hubChannel()` and its like belongs to one manager.
-   */
-  readonly channel?: Channel | string | undefined;
-  /** Managers with the same broker and prefix are one cluster; others never hear of them. With a URL only; default `groupcast`. */
-  readonly prefix?: string | undefined;
-  /**
-   * May this connection join (or publish to) this group? True allows; false, or the reason as a string, refuses; a throw refuses
-   * and goes to `error`. If it is asynchronous, `setGroup` throws `use_join`.
-   */
-  readonly authorize?: ((connection: Connection, name: string, action: Action) => Verdict | Promise<Verdict>) | undefined;
-  readonly implementation?: GroupImplementation | undefined;
-  /**
-   * When this process begins to keep an index of all connections in all processes, for `count`, `members` and their like: when it is first
-   * `"asked"` (default), or `"always"`, from the start, so that the first answer need not wait. About 0.3 KB for each connection elsewhere.
-   */
-  readonly presence?: "asked" | "always" | undefined;
-  /** The most groups of one connection; default 128. */
-  readonly groupsPerConnection?: number | undefined;
-  /**
-   * While the process is busy with sending, messages may wait so long for others to share a write with, ms; default 5, 0: never, at most
-   * 100. 10 take half of the CPU off 300 to 3,000 messages a second to 1,000 members. A process with time to spare sends at once.
-   */
-  readonly batchDelayMs?: number | undefined;
-  /**
-   * A group is vacated when it has had no member anywhere for so long, ms; default 2,000, at most an hour. To be the same in all
-   * processes: one of them decides for all.
-   */
-  readonly vacatedAfterMs?: number | undefined;
-  /** Where unheard errors go; default: the console. Any pino logger will do. */
-  readonly logger?: Logger | undefined;
-  /** For tests: time and chance. */
-  readonly clock?: Clock | undefined;
-  readonly random?: Random | undefined;
-}
-
-/** Options of {@link GroupManager.publish}. */
-export interface PublishOptions extends SendOptions {
-  /** Default `"default"`. */
-  readonly namespace?: string | undefined;
-  /** Names the message, so that publishing it again within 120 s does not send it twice. Needs history. */
-  readonly key?: string | undefined;
-}
-
-/** Options of {@link GroupManager.addTo}, {@link GroupManager.removeFrom} and their like. */
-export interface InNamespace {
-  /** Of the connection and the group; default `"default"`. */
-  readonly namespace?: string | undefined;
-}
-
-/** Options of the questions that {@link GroupManager} answers by pages. */
-export interface GroupPageOptions extends PageOptions, InNamespace {}
 
 /**
  * All groups of this process, and the way to their members in the others.
@@ -131,22 +38,13 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   static readonly EVENT_CREATED = "created";
   static readonly EVENT_DESTROYED = "destroyed";
 
-  /** How other processes call this one: 128 random bits, new with each manager. */
-  readonly node: string;
   readonly #memberships: Memberships;
   readonly #channel: Channel;
   readonly #turn: Turn;
   readonly #logger: Logger;
-  readonly #post: Post;
-  readonly #here = new ConnectionsHere();
-  readonly #closing: CloseEverywhere;
-  readonly #reach: Reach;
-  readonly #lives: Lives;
+  readonly #cluster: Cluster;
   readonly #asksNobody: boolean;
   readonly #hearings = new Map<ConnectionGroup, Hearing>();
-  readonly #presence: Presence<Connection>;
-  readonly #ownNode: OwnNode;
-  readonly #directory: Directory;
   /** @internal */
   readonly poolRoad: PoolRoad;
 
@@ -163,53 +61,28 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     this.#asksNobody = options.authorize === undefined;
     this.#turn = new Turn(clock, checkDelay(options.batchDelayMs ?? DEFAULTS.batchDelayMs));
     this.#channel = channelOf(options.channel ?? "memory", { prefix: options.prefix, clock });
-    const random = options.random ?? systemRandom;
-    const channel = this.#channel;
-    const node = (this.node = random.id());
     const failed = (error: Error): void => void this.emit("error", error);
-    const post = (this.#post = new Post({ channel, clock, node, failed }));
-    const presence = (this.#presence = new Presence<Connection>({ channel, post, clock, random, failed }));
-    this.#closing = new CloseEverywhere({
-      channel,
-      clock,
-      post,
-      presence,
-      members: {
-        has: (namespace, name) => this.get(name, namespace) !== undefined,
-        close: (request) => closeMembers(this.get(request.name, request.namespace), request),
-      },
-    });
-    this.#reach = new Reach({ clock, post, presence, find: (namespace, id) => this.#here.find(namespace, id) });
-    this.#lives = new Lives({
-      channel,
-      post,
-      presence,
-      clock,
-      random,
-      vacatedAfterMs: checkVacatedAfter(options.vacatedAfterMs ?? DEFAULTS.vacatedAfterMs),
-      host: {
-        has: (namespace, name) => (this.get(name, namespace)?.size ?? 0) > 0,
-        groups: () => this.groups(),
-        occupied: (life) => void this.emit("occupied", life),
-        vacated: (life) => void this.emit("vacated", life),
-        failed,
-      },
-    });
     this.#memberships = new Memberships(this.#host(options, clock));
-    this.#ownNode = new OwnNode(node, this.#memberships, presence.present);
-    this.#directory = new Directory(presence, channel, this.#ownNode);
+    this.#cluster = new Cluster({
+      channel: this.#channel,
+      clock,
+      random: options.random ?? systemRandom,
+      memberships: this.#memberships,
+      vacatedAfterMs: options.vacatedAfterMs,
+      occupied: (life) => void this.emit("occupied", life),
+      vacated: (life) => void this.emit("vacated", life),
+      failed,
+    });
     this.poolRoad = this.#poolRoad(clock);
     let downAt: number | undefined;
     const watcher: ChannelWatcher = {
       up: () => {
-        this.#presence.up();
-        this.#lives.up();
+        this.#cluster.up();
         if (downAt !== undefined) this.emit("restored", { downMs: clock.now() - downAt });
         downAt = undefined;
       },
       down: (reason) => {
-        this.#presence.down();
-        this.#lives.down();
+        this.#cluster.down();
         downAt ??= clock.now();
         const isHeard = this.emit("degraded", { reason });
         // An outage passes; what is set up wrong does not, so somebody has to be told.
@@ -217,10 +90,14 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       failed,
     };
-    channel.start(watcher, this.#turn);
-    post.start();
-    presence.start();
-    if (options.presence === "always") void presence.load();
+    this.#channel.start(watcher, this.#turn);
+    this.#cluster.start();
+    if (options.presence === "always") void this.#cluster.presence.load();
+  }
+
+  /** How other processes call this one: 128 random bits, new with each manager. */
+  get node(): string {
+    return this.#cluster.node;
   }
 
   /** Groups in this process, over all namespaces. */
@@ -303,12 +180,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * Rejects with `unavailable`: the channel is down; `bad_group`.
    */
   count(name: string, namespace: string = DEFAULTS.namespace): Promise<number> {
-    return quiet(this.#directory.count(namespace, name).then(({ members }) => members));
+    return quiet(this.#cluster.directory.count(namespace, name).then(({ members }) => members));
   }
 
   /** @internal {@link count}, and whether a part of it is missing. */
   countMembers(name: string, namespace: string): Promise<{ readonly members: number; readonly partial?: true }> {
-    return quiet(this.#directory.count(namespace, name));
+    return quiet(this.#cluster.directory.count(namespace, name));
   }
 
   /**
@@ -316,12 +193,12 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * such limit, or no cursor of an earlier page.
    */
   members(name: string, options: GroupPageOptions = {}): Promise<MembersPage> {
-    return quiet(this.#directory.members(options.namespace ?? DEFAULTS.namespace, name, options));
+    return quiet(this.#cluster.directory.members(options.namespace ?? DEFAULTS.namespace, name, options));
   }
 
   /** The groups of a namespace that have a member in any process, ordered by name (UTF-16), a page at a time. Rejects as {@link members}. */
   names(options: GroupPageOptions = {}): Promise<NamesPage> {
-    return quiet(this.#directory.names(options.namespace ?? DEFAULTS.namespace, options));
+    return quiet(this.#cluster.directory.names(options.namespace ?? DEFAULTS.namespace, options));
   }
 
   /**
@@ -329,7 +206,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * one are left out. Rejects as {@link members}.
    */
   users(name: string, options: GroupPageOptions = {}): Promise<UsersPage> {
-    return quiet(this.#directory.users(options.namespace ?? DEFAULTS.namespace, name, options));
+    return quiet(this.#cluster.directory.users(options.namespace ?? DEFAULTS.namespace, name, options));
   }
 
   /**
@@ -353,7 +230,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * channel is down or its process cannot be reached; `limit`: 10,000 requests to other processes are unanswered.
    */
   addTo(name: string, connectionId: string, { namespace = DEFAULTS.namespace }: InNamespace = {}): Promise<ReachOutcome> {
-    return this.#reach.join(namespace, connectionId, name);
+    return this.#cluster.reach.join(namespace, connectionId, name);
   }
 
   /**
@@ -362,7 +239,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
    * Rejects with `bad_group`; and, if it is not in this process, with `unavailable` and `limit` as {@link addTo} does.
    */
   removeFrom(name: string, connectionId: string, { namespace = DEFAULTS.namespace }: InNamespace = {}): Promise<ReachOutcome> {
-    return this.#reach.leave(namespace, connectionId, name);
+    return this.#cluster.reach.leave(namespace, connectionId, name);
   }
 
   /**
@@ -376,7 +253,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
 
   /** @internal The process of that node is dead, and the caller knows: its members are gone at once, in every process. */
   $bury(node: string): void {
-    this.#presence.bury(node);
+    this.#cluster.presence.bury(node);
   }
 
   /**
@@ -397,7 +274,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   }
 
   protected override listening(event: keyof GroupManagerEvents): void {
-    if (event === "occupied" || event === "vacated") this.#lives.start();
+    if (event === "occupied" || event === "vacated") this.#cluster.lives.start();
   }
 
   protected override unheard(error: Error): void {
@@ -419,14 +296,13 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
   }
 
   async #stop(): Promise<void> {
-    await Promise.all([this.#lives.stop(), this.#presence.stop()]);
-    this.#post.stop();
+    await this.#cluster.stop();
     await this.#channel.stop();
   }
 
   async #disconnect(request: CloseRequest): Promise<DisconnectReport> {
     try {
-      return await this.#closing.ask(request);
+      return await this.#cluster.closing.ask(request);
     } catch (error) {
       if (error instanceof GroupcastError && error.code === "unknown_outcome") return { outcome: "unknown_outcome", closed: 0 };
       throw error;
@@ -452,7 +328,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
           pushExcept: (frame, except) => group.$pushExcept(frame, except),
         };
         const hearing = this.#channel.hear(topicOf(group), (record) => {
-          deliver(record, receiver, (frame) => this.#closing.obey(group.namespace, group.name, frame));
+          deliver(record, receiver, (frame) => this.#cluster.closing.obey(group.namespace, group.name, frame));
         });
         this.#hearings.set(group, hearing);
         await hearing.ready;
@@ -461,41 +337,24 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         this.#hearings.get(group)?.stop();
         this.#hearings.delete(group);
       },
-      came: (connection) => {
-        this.#presence.came(connection);
-        this.#ownNode.came(connection);
-      },
-      went: (connection) => {
-        this.#presence.went(connection);
-        this.#ownNode.went(connection);
-      },
-      renamed: (connection, previous) => {
-        this.#presence.renamed(connection);
-        this.#ownNode.renamed(connection, previous);
-      },
-      joined: (group, connection) => {
-        this.#presence.joined(connection, group.name);
-        this.#ownNode.joined(group, connection);
-      },
-      left: (group, connection) => {
-        this.#presence.left(connection, group.name);
-        this.#ownNode.left(group, connection);
-      },
+      came: (connection) => this.#cluster.came(connection),
+      went: (connection) => this.#cluster.went(connection),
+      renamed: (connection, previous) => this.#cluster.renamed(connection, previous),
+      joined: (group, connection) => this.#cluster.joined(group, connection),
+      left: (group, connection) => this.#cluster.left(group, connection),
       publish: (group, message) => this.#send(topicOf(group), message),
       catchUp: (group) => {
         if (this.#channel.isGathering) this.#channel.flush(topicOf(group));
       },
       closeAll: async ({ namespace, name }, goodbye) => {
-        await this.#closing.ask({ namespace, name, goodbye, except: [] });
+        await this.#cluster.closing.ask({ namespace, name, goodbye, except: [] });
       },
       created: (group) => {
-        this.#ownNode.created(group);
-        this.#lives.changed(group.namespace, group.name);
+        this.#cluster.created(group);
         this.emit("created", group);
       },
       destroyed: (group) => {
-        this.#ownNode.destroyed(group);
-        this.#lives.changed(group.namespace, group.name);
+        this.#cluster.destroyed(group);
         this.emit("destroyed", group);
       },
       refused: (refused) => void this.emit("refused", Object.freeze(refused)),
@@ -507,7 +366,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
     return {
       clock,
       turn: this.#turn,
-      directory: this.#directory,
+      directory: this.#cluster.directory,
       broadcast: async (namespace, message) => {
         await this.#channel.publish(encodeTopic({ kind: "namespace", namespace }), message);
       },
@@ -516,23 +375,20 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
       },
       hear: (namespace, fanout, find) => {
         const hearing = this.#channel.hear(encodeTopic({ kind: "namespace", namespace }), (record) => deliver(record, fanout, () => {}));
-        const forget = this.#here.add(namespace, find);
+        const forget = this.#cluster.here.add(namespace, find);
         return () => {
           hearing.stop();
           forget();
         };
       },
-      send: (namespace, id, data) => this.#reach.send(namespace, id, data),
-      close: (namespace, id, goodbye) => this.#reach.close(namespace, id, goodbye),
+      send: (namespace, id, data) => this.#cluster.reach.send(namespace, id, data),
+      close: (namespace, id, goodbye) => this.#cluster.reach.close(namespace, id, goodbye),
     };
   }
 }
 
 /** Longer texts may be more than a channel carries. */
 const TEXT_BYTES_MAX = 64 * 1024;
-
-/** An hour. */
-const VACATED_AFTER_MS_MAX = 3_600_000;
 
 // Without a log nothing has a place.
 const NOWHERE: Published = Object.freeze({ position: null });
@@ -544,18 +400,4 @@ function topicOf(group: ConnectionGroup): string {
 function checkDelay(delayMs: number): number {
   if (typeof delayMs === "number" && delayMs >= 0 && delayMs <= BATCH_DELAY_MS_MAX) return delayMs;
   throw new GroupcastError("bad_option", `batchDelayMs is 0 to ${BATCH_DELAY_MS_MAX}, not ${delayMs}`);
-}
-
-function checkVacatedAfter(ms: number): number {
-  if (typeof ms === "number" && ms >= 0 && ms <= VACATED_AFTER_MS_MAX) return ms;
-  throw new GroupcastError("bad_option", `vacatedAfterMs is 0 to ${VACATED_AFTER_MS_MAX}, not ${ms}`);
-}
-
-// Not from within the channel: what other groups have gathered for the members comes before the close frame, and could not come back now.
-async function closeMembers(group: ConnectionGroup | undefined, { goodbye, except }: CloseRequest): Promise<number> {
-  const stay = new Set(except);
-  const members = [...(group ?? [])].filter(({ id }) => !stay.has(id));
-  await Promise.resolve();
-  await Promise.all(members.map((member) => member.$closeWithin(goodbye, CLOSE_FOR_OTHERS_WITHIN_MS)));
-  return members.length;
 }

@@ -3,7 +3,8 @@ import { GroupcastError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import type { Connection } from "../groups/connection.ts";
 import type { ConnectionsPool } from "../groups/pool.ts";
-import type { GroupManager, GroupManagerOptions } from "../server/group-manager.ts";
+import type { GroupManager } from "../server/group-manager.ts";
+import type { GroupManagerOptions } from "../server/manager-options.ts";
 import type { WebSocketMiddlewareOptions } from "../server/middleware.ts";
 import { type ListenAddress, readListen } from "./listen.ts";
 
