@@ -12,8 +12,11 @@ const TOO_LARGE = 10054;
 /** The status of an answer that means: no stream is there to take it. */
 const NOBODY = 503;
 
-/** The first letter that tells an answer that says yes, `{"stream":…`, from one that says no, `{"error":…`. */
+/** The first letter that tells an answer that says yes, `{"stream":"…", "seq":7}`, from one that says no, `{"error":…`. */
 const [YES_AT, YES] = [2, "s".charCodeAt(0)];
+const [ZERO, NINE] = [48, 57];
+/** So many digits are a safe integer in any case. */
+const DIGITS_MAX = 15;
 
 const EMPTY = new Uint8Array(0);
 const fromUtf8 = new TextDecoder();
@@ -21,11 +24,19 @@ const fromUtf8 = new TextDecoder();
 type Publish = { readonly subject: string; readonly bytes: number; readonly sentMs: number; readonly accepted: Deferred<Receipt> };
 type Question = { readonly subject: string; readonly sentMs: number; readonly answered: Deferred<number> };
 
+/** Whom answers are told to. */
+export interface AnswersHost {
+  /** The stream has something, in this place. */
+  stored(sequence: number): void;
+  /** The link is of no more use. */
+  broken(reason: GroupcastError): void;
+}
+
 export class Answers {
   readonly #connection: NatsConnectionLike;
   readonly #clock: Clock;
   readonly #unconfirmed: Unconfirmed;
-  readonly #broken: (reason: GroupcastError) => void;
+  readonly #host: AnswersHost;
   /** Where they come, up to the number of the question. */
   readonly #inbox: string;
   readonly #subscription: NatsSubscription;
@@ -36,18 +47,13 @@ export class Answers {
   readonly #deadline: Deadline;
   #end: GroupcastError | undefined;
 
-  constructor(
-    connection: NatsConnectionLike,
-    inbox: string,
-    clock: Clock,
-    unconfirmed: Unconfirmed,
-    broken: (reason: GroupcastError) => void,
-  ) {
+  constructor(connection: NatsConnectionLike, inbox: string, clock: Clock, unconfirmed: Unconfirmed, host: AnswersHost) {
     this.#connection = connection;
     this.#inbox = inbox;
     this.#clock = clock;
     this.#unconfirmed = unconfirmed;
-    this.#broken = broken;
+    this.#host = host;
+    const broken = (reason: GroupcastError): void => host.broken(reason);
     this.#deadline = new Deadline(clock, () => this.#oldestMs(), broken);
     this.#subscription = connection.subscribe(`${inbox}*`, {
       callback: (error, message) => (error === null ? this.#take(message) : broken(toTrouble(error, "NATS sends no answers"))),
@@ -110,6 +116,7 @@ export class Answers {
     if (data[YES_AT] !== YES) return this.#refuse(number, publish, this.#readRefusal(message, data));
     this.#publishes.delete(number);
     this.#unconfirmed.confirmed(publish.bytes);
+    this.#host.stored(readSequence(data));
     publish.accepted.resolve(ACCEPTED);
   }
 
@@ -117,9 +124,9 @@ export class Answers {
     const question = this.#questions.get(number);
     if (question === undefined) return;
     this.#questions.delete(number);
-    const sequence = data[YES_AT] === YES ? readSequence(data) : undefined;
-    if (sequence === undefined) question.answered.reject(this.#readRefusal(message, data));
-    else question.answered.resolve(sequence);
+    const sequence = data[YES_AT] === YES ? readSequence(data) : 0;
+    if (sequence === 0) return question.answered.reject(this.#readRefusal(message, data));
+    question.answered.resolve(sequence);
   }
 
   #refuse(number: number, { bytes, accepted }: Publish, error: GroupcastError): void {
@@ -131,7 +138,7 @@ export class Answers {
   #readRefusal(message: NatsMessage, data: Uint8Array): GroupcastError {
     if (data.length === 0 && message.headers?.code === NOBODY) {
       const error = new GroupcastError("unavailable", "no JetStream stream takes what is published; nothing was sent");
-      this.#broken(error);
+      this.#host.broken(error);
       return error;
     }
     const { code, text } = readError(data);
@@ -139,9 +146,17 @@ export class Answers {
   }
 }
 
-function readSequence(data: Uint8Array): number | undefined {
-  const { seq } = readJson(data);
-  return typeof seq === "number" && Number.isSafeInteger(seq) && seq > 0 ? seq : undefined;
+/** The number in front of the last brace; 0: there is none. */
+function readSequence(data: Uint8Array): number {
+  let number = 0;
+  let unit = 1;
+  for (let at = data.length - 2; data.length - at <= DIGITS_MAX + 1; at--) {
+    const digit = data[at] ?? 0;
+    if (digit < ZERO || digit > NINE) break;
+    number += (digit - ZERO) * unit;
+    unit *= 10;
+  }
+  return number;
 }
 
 function readError(data: Uint8Array): { readonly code: unknown; readonly text: string } {

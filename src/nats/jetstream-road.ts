@@ -36,6 +36,8 @@ export class JetStreamRoad implements Road {
   readonly #places = new PlaceReader();
   readonly #unconfirmed: Unconfirmed;
   #stream: Stream | undefined;
+  /** The highest sequence of what this process has published. */
+  #newestStored = 0;
   #cancelLook: Cancel | undefined;
 
   constructor(options: JetStreamRoadOptions, host: RoadHost) {
@@ -44,7 +46,10 @@ export class JetStreamRoad implements Road {
     this.#host = host;
     this.#unconfirmed = new Unconfirmed(turn);
     const inbox = subjects.answers(random.id().slice(0, NAME_LENGTH));
-    this.#answers = new Answers(link.connection, inbox, clock, this.#unconfirmed, (reason) => host.broken(reason));
+    this.#answers = new Answers(link.connection, inbox, clock, this.#unconfirmed, {
+      stored: (sequence) => this.#stored(sequence),
+      broken: (reason) => host.broken(reason),
+    });
     this.#order = new Order(clock, {
       deliver: (topic, data) => host.deliver(topic, data),
       fetch: (topic, sequence) => this.#fetch(topic, sequence),
@@ -80,7 +85,7 @@ export class JetStreamRoad implements Road {
 
   async mark(): Promise<number> {
     const { marker, stream } = this.#options.subjects;
-    const { newest } = this.#order; // newer ones may come before the answer
+    const newest = Math.max(this.#order.newest, this.#newestStored); // newer ones may come before the answer
     try {
       const sequence = await this.#answers.ask(marker);
       if (sequence > newest) return sequence;
@@ -112,6 +117,12 @@ export class JetStreamRoad implements Road {
     return this.#stream?.next(this.#options.subjects.stored(topic), sequence) ?? Promise.resolve(undefined);
   }
 
+  #stored(sequence: number): void {
+    if (sequence > this.#newestStored) this.#newestStored = sequence;
+    else this.#look();
+  }
+
+  /** Something has come that should have come before. */
   #look(): void {
     if (this.#cancelLook !== undefined) return;
     this.#cancelLook = this.#options.clock.after(LOOK_EVERY_MS, () => (this.#cancelLook = undefined));
