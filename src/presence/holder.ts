@@ -48,6 +48,8 @@ export interface HolderOptions {
   readonly lost: (node: string) => void;
 }
 
+/** A group that has, or had before, a member on the node that takes a step. */
+type Turned = { readonly namespace: string; readonly group: string; readonly had: boolean };
 type From = { readonly node: string; readonly incarnation: number };
 
 export class Holder implements Index {
@@ -234,14 +236,14 @@ export class Holder implements Index {
   /** Takes one step of a node, then tells what it has turned over. */
   #step(peer: Peer, step: (turnover: Turnover) => void): void {
     const before = peer.part;
-    const turned = new Map<string, { readonly namespace: string; readonly group: string; readonly had: boolean }>();
-    const note: Turnover = (namespace, group, had) => {
+    const turned = this.#options.isFollowed() ? new Map<string, Turned>() : undefined;
+    step((namespace, group, had) => {
+      if (turned === undefined) return;
       const key = `${namespace}\0${group}`;
       if (!turned.has(key)) turned.set(key, { namespace, group, had });
-    };
-    step(this.#options.isFollowed() ? note : NOBODY_MINDS);
+    });
     if (peer.part !== before) this.#parts = undefined;
-    for (const { namespace, group, had } of turned.values()) {
+    for (const { namespace, group, had } of turned?.values() ?? []) {
       if (had !== isIn(peer.part, namespace, group)) this.#turned(namespace, group, peer.part);
     }
   }
@@ -328,8 +330,6 @@ export class Holder implements Index {
     if (this.#loading !== undefined && this.isWhole) this.#loading.resolve();
   }
 }
-
-const NOBODY_MINDS: Turnover = () => {};
 
 function isIn(part: Part | undefined, namespace: string, group: string): boolean {
   return part !== undefined && part.count(namespace, group) > 0;

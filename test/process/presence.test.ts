@@ -1,9 +1,10 @@
-// Who is where, over the hub, with processes that are stopped and killed.
+// Who is where, over the hub and over brokers, with processes that are stopped and killed.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { MembersPage, UsersPage } from "../../dist/index.js";
+import { type Broker, brokers, startNats, startRedis } from "./brokers/index.ts";
 import { folder, kill, later, serve, start } from "./hub/rig.ts";
 import { fixture, until } from "./workers-harness.ts";
 
@@ -12,6 +13,9 @@ const GRACEFUL_MS = 1_000;
 const CRASH_MS = 10_000;
 const LATE_MS = 4_000;
 
+/** Where a hub is, or the URL of a broker. */
+type At = object | string;
+
 class Node {
   readonly child: ChildProcess;
   readonly name: string;
@@ -19,7 +23,7 @@ class Node {
   #lastCall = 0;
   readonly #calls = new Map<number, (outcome: unknown) => void>();
 
-  private constructor(at: object, name: string, presence: string) {
+  private constructor(at: At, name: string, presence: string) {
     this.name = name;
     this.child = fork(
       fixture("presence-node.mjs"),
@@ -29,7 +33,7 @@ class Node {
     later(() => kill(this.child));
   }
 
-  static async start(at: object, name: string, presence: "asked" | "always" = "asked"): Promise<Node> {
+  static async start(at: At, name: string, presence: "asked" | "always" = "asked"): Promise<Node> {
     const node = new Node(at, name, presence);
     const [first] = (await once(node.child, "message")) as [{ node: string }];
     node.node = first.node;
@@ -60,7 +64,7 @@ class Node {
 }
 
 /** Three processes, each with 200 members of `room`; the first has been asked. */
-async function cluster(at: object): Promise<[Node, Node, Node]> {
+async function cluster(at: At): Promise<[Node, Node, Node]> {
   const nodes = await Promise.all([Node.start(at, "a"), Node.start(at, "b"), Node.start(at, "c")] as const);
   await Promise.all(nodes.map((node) => node.call("own", "up")));
   await Promise.all(nodes.map((node) => node.call("own", "connect", 200, "room", `user of ${node.name}`)));
@@ -75,9 +79,24 @@ async function figures(node: Node, over: () => boolean): Promise<unknown[]> {
   return [...told];
 }
 
-describe("over the hub", () => {
+const channels: { kind: string; missing: boolean; open: () => Promise<At> }[] = [
+  { kind: "the hub", missing: false, open: async () => (await serve()).at },
+  { kind: "Redis", ...(await brokers.redis("who is where, over Redis", { own: true })), open: () => own(startRedis({ own: true })) },
+  { kind: "NATS", ...(await brokers.nats("who is where, over NATS", { own: true })), open: () => own(startNats({ own: true })) },
+];
+
+/** A broker for one test. */
+async function own(starting: Promise<Broker>): Promise<string> {
+  const broker = await starting;
+  later(() => broker.stop());
+  return broker.url;
+}
+
+describe.each(channels)("over $kind", ({ kind, missing, open }) => {
+  beforeEach(({ skip }) => skip(missing));
+
   it("a process that has never been asked knows everybody at its first answer, and every join and leave within a second", async () => {
-    const { at } = await serve();
+    const at = await open();
     const [a, b, c] = await cluster(at);
     expect(await b.count("room")).toBe(600); // its first
     const changes: [() => Promise<unknown>, number][] = [
@@ -109,13 +128,14 @@ describe("over the hub", () => {
     expect(await a.call("pool", "isOnline", "default", "b-7")).toBe(true);
   });
 
-  it("the members of a process that was killed go at once and together, and are no ghosts when it is there again", async () => {
-    const { at } = await serve();
+  it("the members of a process that was killed go together, and are no ghosts when it is there again", async () => {
+    const at = await open();
     const [a, b, c] = await cluster(at);
     let isOver = false;
     const told = figures(a, () => isOver);
     await kill(b.child);
-    expect(await a.untilCounts(400)).toBeLessThan(GRACEFUL_MS + LATE_MS);
+    // Only the hub knows at once.
+    expect(await a.untilCounts(400)).toBeLessThan((kind === "the hub" ? GRACEFUL_MS : CRASH_MS) + LATE_MS);
     isOver = true;
     expect(new Set([600, 400, ...(await told)])).toEqual(new Set([600, 400]));
     expect(await c.untilCounts(400)).toBeLessThan(GRACEFUL_MS + LATE_MS);
@@ -127,7 +147,7 @@ describe("over the hub", () => {
   });
 
   it("a process that hangs is counted until it counts as dead, and comes back; it buries nobody who went on", async () => {
-    const { at } = await serve();
+    const at = await open();
     const [a, b, c] = await cluster(at);
     await b.untilCounts(600); // it keeps an index, too
     b.child.kill("SIGSTOP");
@@ -145,8 +165,10 @@ describe("over the hub", () => {
     // Its own link may have missed the hub, too.
     expect(new Set([600, 605, "unavailable", ...(await told)])).toEqual(new Set([600, 605, "unavailable"]));
   });
+});
 
-  it("nobody is lost with the hub, and what has changed meanwhile is there soon after it", async () => {
+describe("over the hub", () => {
+  it("nobody is lost with it, and what has changed meanwhile is there soon after it", async () => {
     const path = join(folder(), "hub.sock");
     const hub = await start("server.mjs", `unix:${path}`);
     const [a, b, c] = await cluster({ path });

@@ -17,6 +17,13 @@ function callEverything(here: Process): void {
     void groups.publish(name, 7 as unknown as string);
     void groups.publish(name, "text", { key: "k", namespace: "\0" });
     void groups.count(name);
+    void groups.members(name, { limit: 0 });
+    void groups.members(name);
+    void groups.users(name);
+    void groups.names({ namespace: name });
+    void pool.isOnline("default", name);
+    void pool.isUserOnline("default", name);
+    void pool.connectionsOf("default", name);
   }
   const group = groups.get("x");
   void group?.ready;
