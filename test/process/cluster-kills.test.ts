@@ -49,8 +49,9 @@ class Worker {
     return (await this.asker.ask({ do: deed, ...facts }))["answer"] as T;
   }
 
-  told(): Promise<Told[]> {
-    return this.ask("told");
+  /** Of one group, or of all. */
+  told(name?: string): Promise<Told[]> {
+    return this.ask("told", { name });
   }
 }
 
@@ -149,9 +150,7 @@ async function untilExact(workers: readonly Worker[], before?: readonly number[]
 async function untilTold(workers: readonly Worker[], event: Told["event"], name: string): Promise<void> {
   await Promise.all(
     workers.map((worker) =>
-      until(`${worker.pid} is told that ${name} is ${event}`, async () =>
-        (await worker.told()).some((told) => told.event === event && told.name === name),
-      ),
+      until(`${worker.pid} is told that ${name} is ${event}`, async () => (await worker.told(name)).some((told) => told.event === event)),
     ),
   );
 }
