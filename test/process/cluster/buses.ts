@@ -11,13 +11,13 @@ import { HubAdapter } from "../../../dist/hub/index.js";
 import { type Broker, brokers, type NatsServer, startNats, startRedis, startRedisCluster, startValkey } from "../brokers/index.ts";
 import { command } from "../brokers/redis.ts";
 import { Client } from "../client.ts";
-import { record } from "../hub/rig.ts";
+import { record, SECRET } from "../hub/rig.ts";
 import { Wire, type WireOptions } from "./wire.ts";
 
 export type Kind = "memory" | "hub" | "Redis" | "Valkey" | "Redis Cluster" | "NATS";
 
-/** How a node is told of its channel. */
-interface Given {
+/** How a process is told of its channel: `channel-of.mjs` reads it. */
+export interface Given {
   readonly kind: "memory" | "hub" | "redis" | "nats";
   readonly at?: unknown;
 }
@@ -65,6 +65,8 @@ export class Node {
 
 /** What the nodes of one test share. */
 export interface Bus {
+  /** For a process that a test starts for itself. */
+  readonly given: Given;
   /** Starts a node, on a link of its own to the broker if options for one are given. On `memory` there is one node: it is everybody's. */
   node(wire?: WireOptions): Promise<Node>;
   /** The link of a node that has one of its own. */
@@ -127,6 +129,7 @@ async function startMemory(): Promise<Bus> {
   const bus = new NodesBus({ given: { kind: "memory" }, end: () => Promise.resolve(), listeners: () => Promise.resolve(0) });
   const node = await bus.node();
   return {
+    given: bus.given,
     node: () => Promise.resolve(node),
     wireOf: (one) => bus.wireOf(one),
     listeners: (group) => bus.listeners(group),
@@ -138,18 +141,18 @@ async function startMemory(): Promise<Bus> {
 async function startHub(): Promise<Bus> {
   const folder = mkdtempSync(join(tmpdir(), "groupcast-cluster-"));
   const path = join(folder, "hub.sock");
-  const hub = fork(new URL("../contract/hub-process.mjs", import.meta.url), [`unix:${path}`]);
+  const hub = fork(new URL("../contract/hub-process.mjs", import.meta.url), [`unix:${path}`, SECRET]);
   await once(hub, "message");
-  const asker = new HubAdapter({ path });
+  const asker = new HubAdapter({ path, secret: SECRET });
   const isUp = new Promise<void>((resolve) => asker.start({ receive: () => {}, failed: () => {}, up: resolve, down: () => {} }));
   let wires = 0;
   return new NodesBus({
-    given: { kind: "hub", at: { path } },
+    given: { kind: "hub", at: { path, secret: SECRET } },
     target: { path },
     async listen(wire) {
       const at = join(folder, `wire-${wires++}.sock`);
       await wire.listen(at);
-      return { path: at };
+      return { path: at, secret: SECRET };
     },
     // It has no question for that, but counts whom it gives something to.
     async listeners(group) {
@@ -224,6 +227,10 @@ class NodesBus implements Bus {
 
   constructor(parts: BusParts) {
     this.#parts = parts;
+  }
+
+  get given(): Given {
+    return this.#parts.given;
   }
 
   get broker(): Broker | undefined {

@@ -1,11 +1,11 @@
-// A GroupManager that listens to the lives of groups, in a process of its own: `node.mjs <options of the hub>`. Takes `{ ask, do, … }`
-// and answers `{ ask, answer }`.
+// A GroupManager that listens to the lives of groups, in a process of its own: `node.mjs <which channel>`. Takes `{ ask, do, … }` and
+// answers `{ ask, answer }`.
 import process from "node:process";
-import { hubChannel } from "../../../dist/hub/index.js";
 import { Connection, GroupManager } from "../../../dist/index.js";
 import { FakeSocket } from "../../../dist/testing/index.js";
+import { channelOf } from "../cluster/channel-of.mjs";
 
-const groups = new GroupManager({ channel: hubChannel(JSON.parse(process.argv[2])) });
+const groups = new GroupManager({ channel: await channelOf(JSON.parse(process.argv[2])) });
 const now = () => performance.timeOrigin + performance.now();
 const told = [];
 const errors = [];
@@ -32,7 +32,21 @@ function leave(name) {
   members.delete(name);
 }
 
+/** What became of a call, how long it took, and whether the channel was up when it began. */
+async function outcome(call) {
+  const [begunMs, wasUp] = [now(), groups.isUp];
+  const [value, code] = await call().then(
+    (answer) => [answer, "ok"],
+    (error) => [undefined, error.code ?? String(error)],
+  );
+  return { value, code, wasUp, tookMs: now() - begunMs };
+}
+
 const deeds = {
+  isUp: () => groups.isUp,
+  publish: ({ name, text }) => outcome(() => groups.publish(name, text)),
+  count: ({ name }) => outcome(() => groups.count(name)),
+  page: ({ name }) => outcome(() => groups.members(name, { limit: 1_000 })),
   join: async ({ name, count }) => {
     await join(name, count);
     return now();

@@ -2,6 +2,7 @@
 import { type ChildProcess } from "node:child_process";
 import { expect } from "vitest";
 import type { HubOptions } from "../../../dist/hub/index.js";
+import type { MembersPage } from "../../../dist/index.js";
 import { kill, start } from "../hub/rig.ts";
 
 export interface Told {
@@ -9,6 +10,16 @@ export interface Told {
   readonly name: string;
   readonly life: string;
   readonly atMs: number;
+}
+
+/** What became of a call. */
+export interface Outcome<T> {
+  readonly value?: T;
+  /** `ok`, or the error's. */
+  readonly code: string;
+  /** Whether the channel was up when it was called. */
+  readonly wasUp: boolean;
+  readonly tookMs: number;
 }
 
 /** A process with a manager. */
@@ -23,7 +34,7 @@ export class Node {
   }
 
   static async start(hub: HubOptions): Promise<Node> {
-    const { child } = await start("../lives/node.mjs", hub);
+    const { child } = await start("../lives/node.mjs", { kind: "hub", at: hub });
     return new Node(child);
   }
 
@@ -47,6 +58,22 @@ export class Node {
   /** The groups with members of its own. */
   open(): Promise<string[]> {
     return this.#ask("open");
+  }
+
+  isUp(): Promise<boolean> {
+    return this.#ask("isUp");
+  }
+
+  publish(name: string, text: string): Promise<Outcome<unknown>> {
+    return this.#ask("publish", { name, text });
+  }
+
+  count(name: string): Promise<Outcome<number>> {
+    return this.#ask("count", { name });
+  }
+
+  page(name: string): Promise<Outcome<MembersPage>> {
+    return this.#ask("page", { name });
   }
 
   load(names: readonly string[]): Promise<true> {
