@@ -103,20 +103,25 @@ export class Session {
   }
 
   /** Resolves when all are confirmed. What is refused ends the session. */
-  async subscribe(names: readonly string[]): Promise<void> {
-    const asked = this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.subscribe(some));
-    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
-    if (this.#ended !== undefined) throw this.#ended;
+  subscribe(names: readonly string[]): Promise<void> {
+    return this.#confirmed(this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.subscribe(some)));
   }
 
-  unsubscribe(names: readonly string[]): void {
-    const asked = this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.unsubscribe(some));
+  /** The same for the opposite. */
+  unsubscribe(names: readonly string[]): Promise<void> {
+    const asked = this.#confirmed(this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.unsubscribe(some)));
     // They are confirmed in their order on each connection, but the connections of a cluster know nothing of each other.
     const before = this.#givenUp;
-    const all = Promise.all([before, ...asked.map((one) => one.catch((error: unknown) => this.#end(error)))]).then(() => {
+    const all = Promise.allSettled([before, asked]).then(() => {
       if (this.#givenUp === all) this.#givenUp = undefined;
     });
     this.#givenUp = all;
+    return asked;
+  }
+
+  async #confirmed(asked: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
+    if (this.#ended !== undefined) throw this.#ended;
   }
 
   /** Ends it at once. */
