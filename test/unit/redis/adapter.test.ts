@@ -108,6 +108,21 @@ describe("an outage", () => {
     expect(redis.clients.size).toBe(0);
   });
 
+  it("is what a replica makes, which would publish to nobody but its own: until it is a master, also if it was one before", async () => {
+    const redis = new FakeRedis();
+    redis.facts["role"] = "replica";
+    const rig = new Rig(redis.template);
+    await rig.pass();
+    expect(rig.told).toEqual(["down unavailable"]);
+    expect(rig.reasons).toEqual(["this Redis is a replica: nobody at its master would hear what is published here"]);
+    redis.facts["role"] = "master";
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["down unavailable", "up"]);
+    redis.facts["role"] = "replica";
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["down unavailable", "up", "down unavailable"]);
+  });
+
   it("begins at the latest 4 s after the server has fallen silent, on either connection", async () => {
     for (const which of ["publishes", "hears"]) {
       const redis = new FakeRedis();
