@@ -242,7 +242,8 @@ export class Presence<P extends Present = Present> {
   #hearWord(word: Word): void {
     const { node } = word;
     if (node === this.node) {
-      if (word.do === "dead" && (word.incarnation ?? Infinity) >= this.#incarnation) this.#rise(word.incarnation);
+      // Of a later one nobody can know.
+      if (word.do === "dead" && (word.incarnation ?? this.#incarnation) === this.#incarnation) this.#rise();
       return;
     }
     if (word.do === "dead" || word.do === "bye") return this.#bury(node, word.incarnation);
@@ -279,9 +280,9 @@ export class Presence<P extends Present = Present> {
   }
 
   /** The others hold this process to be dead: it comes back as another. */
-  #rise(incarnation: number | undefined): void {
+  #rise(): void {
     if (!this.#isUp) return; // it will, with its link
-    this.#incarnation = Math.max(this.#incarnation, incarnation ?? 0) + 1;
+    this.#incarnation++;
     this.#makeWill();
     this.#hello().catch(this.#failed);
   }
