@@ -51,6 +51,8 @@ export class Presence<P extends Present = Present> {
   #words: Hearing | undefined;
   #isUp = false;
   #isHolding = false;
+  // True once changes are heard: before, what is known of others would only grow old.
+  #isFollowing = false;
   #loading: Promise<void> | undefined;
 
   constructor(options: PresenceOptions) {
@@ -186,7 +188,7 @@ export class Presence<P extends Present = Present> {
     if (this.#words === undefined) return;
     this.#isUp = true;
     this.#teller.up();
-    if (this.#isHolding) this.#holder.up();
+    if (this.#isFollowing) this.#holder.up();
     this.#hello().catch(this.#failed);
   }
 
@@ -218,6 +220,7 @@ export class Presence<P extends Present = Present> {
     const hearing = this.#channel.hear(CHANGES, (record) => this.#hearChanges(record));
     await hearing.ready;
     await this.#ready();
+    this.#isFollowing = true;
     this.#holder.begin(this.#isUp);
   }
 
