@@ -103,20 +103,25 @@ export class Session {
   }
 
   /** Resolves when all are confirmed. What is refused ends the session. */
-  async subscribe(names: readonly string[]): Promise<void> {
-    const asked = this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.subscribe(some));
-    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
-    if (this.#ended !== undefined) throw this.#ended;
+  subscribe(names: readonly string[]): Promise<void> {
+    return this.#confirmed(this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.subscribe(some)));
   }
 
-  unsubscribe(names: readonly string[]): void {
-    const asked = this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.unsubscribe(some));
+  /** The same for the opposite. */
+  unsubscribe(names: readonly string[]): Promise<void> {
+    const asked = this.#confirmed(this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.unsubscribe(some)));
     // They are confirmed in their order on each connection, but the connections of a cluster know nothing of each other.
     const before = this.#givenUp;
-    const all = Promise.all([before, ...asked.map((one) => one.catch((error: unknown) => this.#end(error)))]).then(() => {
+    const all = Promise.allSettled([before, asked]).then(() => {
       if (this.#givenUp === all) this.#givenUp = undefined;
     });
     this.#givenUp = all;
+    return asked;
+  }
+
+  async #confirmed(asked: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
+    if (this.#ended !== undefined) throw this.#ended;
   }
 
   /** Ends it at once. */
@@ -134,7 +139,10 @@ export class Session {
     const facts = readFacts(await first.wire.ask("HELLO"));
     checkServer(facts, dialler.seeds.length);
     if (facts.get("mode") === "cluster") await this.#meetCluster(first, seed);
-    else this.#masters = [{ address: seed, publisher: first, subscriber: await this.#dial(seed), ranges: "" }];
+    else {
+      checkMaster(facts);
+      this.#masters = [{ address: seed, publisher: first, subscriber: await this.#dial(seed), ranges: "" }];
+    }
     if (this.#ended !== undefined) return;
     this.#isReady = true;
     this.#events.ready();
@@ -189,17 +197,18 @@ export class Session {
 
   #tick(): void {
     for (const link of this.#links) link.tick();
-    if (this.#isReady && this.#owners !== undefined) void this.#look(this.#masters[this.#ticks++ % this.#masters.length]);
+    if (this.#isReady) void this.#look(this.#masters[this.#ticks++ % this.#masters.length]);
   }
 
   /**
-   * Asks a master of a cluster, each second another one, what it serves. A server says to its subscribers that a slot has moved, but
-   * libraries may take that for the answer to something else; and one that has become a replica would go on to publish what we send
-   * it, beside the new master.
+   * Asks the server whether it is still the master, or a master of a cluster, each second another one, what it serves. A server says to its
+   * subscribers that a slot has moved, but libraries may take that for the answer to something else; and one that has become a replica would
+   * go on to publish what we send it, beside the new master.
    */
   async #look(master: Master | undefined): Promise<void> {
     if (master === undefined) return;
     try {
+      if (this.#owners === undefined) return checkMaster(readFacts(await master.publisher.wire.ask("HELLO")));
       const shards = readShards(await master.publisher.wire.ask("CLUSTER", "SLOTS"));
       const own = shards.find(({ address = master.address }) => isSame(address, master.address));
       if (own === undefined || shownRanges(own) !== master.ranges) this.#end(new Error("the slots of the cluster have moved"));
@@ -244,6 +253,12 @@ function checkServer(facts: ReadonlyMap<unknown, unknown>, seeds: number): void 
   if (facts.get("mode") === "sentinel") throw new GroupcastError("bad_option", "this is a Redis Sentinel, not the server that it watches");
   if (seeds > 1 && facts.get("mode") !== "cluster")
     throw new GroupcastError("bad_option", "several Redis servers were named, and this one is in no cluster");
+}
+
+/** @throws GroupcastError `unavailable`: somebody will be the master, perhaps this one again. */
+function checkMaster(facts: ReadonlyMap<unknown, unknown>): void {
+  if (facts.get("role") !== "replica") return;
+  throw new GroupcastError("unavailable", "this Redis is a replica: nobody at its master would hear what is published here");
 }
 
 function shownRanges({ ranges }: Shard): string {

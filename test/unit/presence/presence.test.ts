@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { encodeTopic } from "../../../src/channel/topics.ts";
+import { toMessage, type Word } from "../../../src/presence/words.ts";
+import { MessageRecord } from "../../../src/wire/record.ts";
 import { stateOf } from "../fakes.ts";
 import { type Node, World } from "./world.ts";
 
@@ -265,6 +268,16 @@ describe("a process that is held to be dead and is not", () => {
     expect(await count(world, a)).toBe(2);
     await world.pass(100);
     expect(await count(world, a)).toBe(3);
+  });
+
+  it("is not driven out of the numbers by somebody who says that it is dead in the last of them", async () => {
+    const { world, a, b } = await three();
+    const forged = { do: "dead", node: "b", incarnation: Number.MAX_SAFE_INTEGER };
+    world.bus.accept("x", encodeTopic({ kind: "presence" }), MessageRecord.of([toMessage(forged as Word)]).bytes);
+    await world.pass(100);
+    b.connect("x");
+    await world.pass(20_000);
+    expect(await count(world, a)).toBe(4);
   });
 
   it("does not die by a will of an earlier link that comes late", async () => {

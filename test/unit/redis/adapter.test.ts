@@ -108,6 +108,21 @@ describe("an outage", () => {
     expect(redis.clients.size).toBe(0);
   });
 
+  it("is what a replica makes, which would publish to nobody but its own: until it is a master, also if it was one before", async () => {
+    const redis = new FakeRedis();
+    redis.facts["role"] = "replica";
+    const rig = new Rig(redis.template);
+    await rig.pass();
+    expect(rig.told).toEqual(["down unavailable"]);
+    expect(rig.reasons).toEqual(["this Redis is a replica: nobody at its master would hear what is published here"]);
+    redis.facts["role"] = "master";
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["down unavailable", "up"]);
+    redis.facts["role"] = "replica";
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["down unavailable", "up", "down unavailable"]);
+  });
+
   it("begins at the latest 4 s after the server has fallen silent, on either connection", async () => {
     for (const which of ["publishes", "hears"]) {
       const redis = new FakeRedis();
@@ -194,14 +209,40 @@ describe("a topic", () => {
     rig.adapter.unsubscribe(topic("room"));
     void rig.adapter.subscribe(topic("room"));
     await rig.pass();
+    redis.releaseOne();
+    redis.publish(nameOf("room"), Buffer.from(record("too early").bytes));
+    await rig.pass();
+    redis.release();
+    await rig.pass();
     expect(redis.asked.slice(-3)).toEqual([
       `SSUBSCRIBE ${nameOf("room")}`,
       `SUNSUBSCRIBE ${nameOf("room")}`,
       `SSUBSCRIBE ${nameOf("room")}`,
     ]);
-    redis.release();
-    redis.publish(nameOf("room"), Buffer.from(record("too early").bytes));
+    redis.publish(nameOf("room"), Buffer.from(record("heard").bytes));
+    expect(rig.told).toEqual(["up", `${topic("room")} heard`]);
+  });
+
+  it("that is wanted again between two answers of the server is subscribed to again: a library may believe that it is", async () => {
+    const redis = new FakeRedis();
+    const rig = await Rig.up(redis.template);
+    redis.held.add("SSUBSCRIBE").add("SUNSUBSCRIBE");
+    void rig.adapter.subscribe(topic("room"));
     await rig.pass();
+    rig.adapter.unsubscribe(topic("room"));
+    await rig.pass();
+    redis.releaseOne(); // subscribed to by now, and the end is on its way
+    await rig.pass();
+    let isHeard = false;
+    void rig.adapter.subscribe(topic("room"));
+    rig.adapter.unsubscribe(topic("room"));
+    void rig.adapter.subscribe(topic("room"))?.then(() => (isHeard = true));
+    await rig.pass();
+    redis.releaseOne();
+    await rig.pass();
+    redis.release();
+    await rig.pass();
+    expect(isHeard).toBe(true);
     redis.publish(nameOf("room"), Buffer.from(record("heard").bytes));
     expect(rig.told).toEqual(["up", `${topic("room")} heard`]);
   });
