@@ -143,7 +143,7 @@ export class RedisAdapter implements Adapter {
     this.#wishes.linked();
     while (!this.#wishes.isTold) {
       const { ended, begun } = this.#wishes.next();
-      session.unsubscribe(ended);
+      if (ended.length > 0) session.unsubscribe(ended);
       try {
         await session.subscribe(begun.map(({ name }) => name));
       } catch {
