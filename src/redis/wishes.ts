@@ -8,9 +8,11 @@ import { encodeBrokerName } from "../channel/broker-names.ts";
 const TOPICS_MAX = 131_072;
 /** Bytes of a topic. A group's is two names of up to 200 bytes, a letter and two separators. */
 const TOPIC_BYTES_MAX = 512;
-/** A list of names ends at these; the next is another command, so that none holds back for long what is behind it. */
-const LIST_BYTES_MAX = 64 * 1024;
-const LIST_NAMES_MAX = 1_000;
+/**
+ * Bytes of the names that are told at a time; a server that is told all again says each name back, and one that has more than 32 MiB to
+ * say to a subscriber cuts it off.
+ */
+const LIST_BYTES_MAX = 1024 * 1024;
 
 /** A topic that is wished for. */
 export interface Subscription {
@@ -162,7 +164,7 @@ function take<T>(from: Set<T>, nameOf: (item: T) => string): T[] {
   let bytes = 0;
   for (const item of from) {
     bytes += nameOf(item).length;
-    if (bytes > LIST_BYTES_MAX || taken.length === LIST_NAMES_MAX) break;
+    if (bytes > LIST_BYTES_MAX) break;
     taken.push(item);
     from.delete(item);
   }

@@ -17,9 +17,12 @@ export class FakeRedis {
   isSilent = false;
   /** Why nobody is let in; undefined: everybody is. */
   refusal: string | undefined;
+  /** True: attempts to connect that were broken off come to their end only with `bury`. */
+  lingers = false;
   /** Everything that was asked. */
   readonly asked: string[] = [];
   readonly clients = new Set<FakeClient>();
+  readonly lingering: (() => void)[] = [];
   readonly #waiting: Asked[] = [];
   readonly template = new FakeClient(() => this, {});
 
@@ -42,6 +45,10 @@ export class FakeRedis {
     this.held.clear();
     this.isSilent = false;
     for (const { answer } of this.#waiting.splice(0)) answer();
+  }
+
+  bury(): void {
+    for (const end of this.lingering.splice(0)) end();
   }
 
   publish(name: string, bytes: Buffer): number {
@@ -102,7 +109,9 @@ export class FakeClient implements NodeRedisClient {
     this.isOpen = false;
     this.redis.clients.delete(this);
     const error = new Error("Disconnects client");
-    this.#failConnect?.(error);
+    const end = (): void => this.#failConnect?.(error);
+    if (this.redis.lingers) this.redis.lingering.push(end);
+    else end();
     for (const reject of [...this.#pending]) reject(error);
     this.#pending.clear();
   }
