@@ -143,10 +143,6 @@ export class RedisAdapter implements Adapter {
     this.#wishes.linked();
     while (!this.#wishes.isTold) {
       const { ended, begun } = this.#wishes.next();
-<<<<<<< HEAD
-=======
-      if (ended.length > 0) session.unsubscribe(ended);
->>>>>>> refs/h/redis
       try {
         await session.unsubscribe(ended);
         await session.subscribe(begun.map(({ name }) => name));

@@ -107,24 +107,13 @@ export class Session {
   }
 
   /** Resolves when all are confirmed. What is refused ends the session. */
-<<<<<<< HEAD
   subscribe(names: readonly string[]): Promise<void> {
-    return this.#confirmed(this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.subscribe(some)));
+    return this.#confirmed(this.#commands(names).map((command) => command.subscriber.subscribe(command.names)));
   }
 
   /** The same for the opposite. */
   unsubscribe(names: readonly string[]): Promise<void> {
-    const asked = this.#confirmed(this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.unsubscribe(some)));
-=======
-  async subscribe(names: readonly string[]): Promise<void> {
-    const asked = this.#commands(names).map((command) => command.subscriber.subscribe(command.names));
-    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
-    if (this.#ended !== undefined) throw this.#ended;
-  }
-
-  unsubscribe(names: readonly string[]): void {
-    const asked = this.#commands(names).map((command) => command.subscriber.unsubscribe(command.names));
->>>>>>> refs/h/redis
+    const asked = this.#confirmed(this.#commands(names).map((command) => command.subscriber.unsubscribe(command.names)));
     // They are confirmed in their order on each connection, but the connections of a cluster know nothing of each other.
     const before = this.#givenUp;
     const all = Promise.allSettled([before, asked]).then(() => {
@@ -156,10 +145,7 @@ export class Session {
     if (dialler.seeds.length > 1 && facts.get("mode") !== "cluster")
       throw new GroupcastError("bad_option", "several Redis servers were named, and this one is in no cluster");
     if (facts.get("mode") === "cluster") await this.#meetCluster(first, seed);
-    else {
-      checkMaster(facts);
-      this.#masters = [{ address: seed, publisher: first, subscriber: await this.#dial(seed), ranges: "" }];
-    }
+    else this.#masters = [{ address: seed, publisher: first, subscriber: await this.#dial(seed), ranges: "" }];
     if (this.#ended !== undefined) return;
     this.#isReady = true;
     this.#events.ready();
@@ -216,15 +202,6 @@ export class Session {
 
   #tick(): void {
     for (const link of this.#links) link.tick();
-<<<<<<< HEAD
-    if (this.#isReady) void this.#look(this.#masters[this.#ticks++ % this.#masters.length]);
-  }
-
-  /**
-   * Asks the server whether it is still the master, or a master of a cluster, each second another one, what it serves. A server says to its
-   * subscribers that a slot has moved, but libraries may take that for the answer to something else; and one that has become a replica would
-   * go on to publish what we send it, beside the new master.
-=======
     const master = this.#isReady ? this.#masters[this.#ticks++ % this.#masters.length] : undefined;
     if (master !== undefined) void this.#look(master);
   }
@@ -233,17 +210,11 @@ export class Session {
    * Asks the master, of several each second another one, whether it still is one, and what it serves. One that has become a replica would
    * go on to publish what we send it, and those who are at the new master would not hear it. That a slot has moved a server says to its
    * subscribers, but libraries may take that for the answer to something else.
->>>>>>> refs/h/redis
    */
   async #look(master: Master): Promise<void> {
     try {
-<<<<<<< HEAD
-      if (this.#owners === undefined) return checkMaster(readFacts(await master.publisher.wire.ask("HELLO")));
-      const shards = readShards(await master.publisher.wire.ask("CLUSTER", "SLOTS"));
-=======
       if (this.#owners === undefined) return checkServer(readFacts(await master.publisher.ask("HELLO")));
       const shards = readShards(await master.publisher.ask("CLUSTER", "SLOTS"));
->>>>>>> refs/h/redis
       const own = shards.find(({ address = master.address }) => isSame(address, master.address));
       if (own === undefined || shownRanges(own) !== master.ranges) this.#end(new Error("the slots of the cluster have moved"));
     } catch (error) {
@@ -301,13 +272,7 @@ function checkServer(facts: ReadonlyMap<unknown, unknown>): void {
     throw new GroupcastError("bad_option", `Redis ${REDIS_MIN} or Valkey is needed, this is Redis ${version}`);
   if (mode === "sentinel") throw new GroupcastError("bad_option", "this is a Redis Sentinel, not the server that it watches");
   if (mode !== "cluster" && role === "replica")
-    throw new GroupcastError("unavailable", "this Redis is a replica: what is published there does not come to those who hear its master");
-}
-
-/** @throws GroupcastError `unavailable`: somebody will be the master, perhaps this one again. */
-function checkMaster(facts: ReadonlyMap<unknown, unknown>): void {
-  if (facts.get("role") !== "replica") return;
-  throw new GroupcastError("unavailable", "this Redis is a replica: nobody at its master would hear what is published here");
+    throw new GroupcastError("unavailable", "this Redis is a replica: nobody at its master would hear what is published here");
 }
 
 function shownRanges({ ranges }: Shard): string {

@@ -108,7 +108,6 @@ describe("an outage", () => {
     expect(redis.clients.size).toBe(0);
   });
 
-<<<<<<< HEAD
   it("is what a replica makes, which would publish to nobody but its own: until it is a master, also if it was one before", async () => {
     const redis = new FakeRedis();
     redis.facts["role"] = "replica";
@@ -122,7 +121,8 @@ describe("an outage", () => {
     redis.facts["role"] = "replica";
     await rig.pass(1_000);
     expect(rig.told).toEqual(["down unavailable", "up", "down unavailable"]);
-=======
+  });
+
   it("begins within a second after the server has become a replica, and lasts while it is one", async () => {
     const redis = new FakeRedis();
     const rig = await Rig.up(redis.template);
@@ -134,7 +134,6 @@ describe("an outage", () => {
     redis.facts = { ...redis.facts, role: "master" };
     await rig.pass(1_000);
     expect(rig.told).toEqual(["up", "down unavailable", "up"]);
->>>>>>> refs/h/redis
   });
 
   it("begins at the latest 4 s after the server has fallen silent, on either connection", async () => {
