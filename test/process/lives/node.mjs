@@ -80,7 +80,7 @@ const deeds = {
 };
 
 process.on("message", (message) => {
-  Promise.resolve(deeds[message.do](message)).then((answer) => process.send({ ask: message.ask, answer }));
+  void Promise.resolve(deeds[message.do](message)).then((answer) => process.send({ ask: message.ask, answer }));
 });
 process.on("disconnect", () => process.exit());
 process.send("ready");
