@@ -19,8 +19,9 @@ const PINGS_MAX = 2;
 export class DialSource implements Source {
   readonly #servers: Servers;
   readonly #random: Random;
-  readonly #stopped = deferred();
   #isStopped = false;
+  /** Ends the attempt that is under way, as far as it can be ended. */
+  #cancel: (() => void) | undefined;
 
   constructor(servers: Servers, random: Random) {
     this.#servers = servers;
@@ -33,7 +34,7 @@ export class DialSource implements Source {
     for (const server of this.#shuffled()) {
       const place = hostPort(server.host, server.port);
       try {
-        await probe(server, this.#stopped.promise);
+        await this.#probe(server);
         const connection = await connect(this.#optionsFor(place));
         if (!this.#isStopped) return ownLink(connection, place, events);
         await connection.close();
@@ -48,7 +49,7 @@ export class DialSource implements Source {
 
   stop(): void {
     this.#isStopped = true;
-    this.#stopped.resolve();
+    this.#cancel?.();
   }
 
   #shuffled(): Server[] {
@@ -73,19 +74,20 @@ export class DialSource implements Source {
       noAsyncTraces: true,
     };
   }
-}
 
-/**
- * Resolves when a server has said something. The client, asked to connect to one that accepts and says nothing, would leave its socket
- * open for good.
- */
-function probe({ host, port }: Server, stopped: Promise<void>): Promise<void> {
-  const { promise, resolve, reject } = deferred();
-  const socket = connectSocket({ host, port, timeout: ANSWER_WITHIN_MS });
-  socket.once("data", () => resolve());
-  socket.once("error", reject);
-  socket.once("timeout", () => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)));
-  socket.once("close", () => reject(new Error("the other side closed it")));
-  void stopped.then(() => reject(new GroupcastError("closed")));
-  return promise.finally(() => socket.destroy());
+  /**
+   * Resolves when a server has said something. The client, asked to connect to one that accepts and says nothing, would leave its socket
+   * open for good.
+   */
+  #probe({ host, port }: Server): Promise<void> {
+    const { promise, resolve, reject } = deferred();
+    this.#cancel = () => reject(new GroupcastError("closed"));
+    if (this.#isStopped) this.#cancel();
+    const socket = connectSocket({ host, port, timeout: ANSWER_WITHIN_MS });
+    socket.once("data", () => resolve());
+    socket.once("error", reject);
+    socket.once("timeout", () => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)));
+    socket.once("close", () => reject(new Error("the other side closed it")));
+    return promise.finally(() => socket.destroy());
+  }
 }
