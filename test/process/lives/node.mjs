@@ -79,6 +79,7 @@ const deeds = {
   },
 };
 
-process.on("message", async (message) => process.send({ ask: message.ask, answer: await deeds[message.do](message) }));
+const answer = async (message) => process.send({ ask: message.ask, answer: await deeds[message.do](message) });
+process.on("message", (message) => void answer(message));
 process.on("disconnect", () => process.exit());
 process.send("ready");
