@@ -30,7 +30,7 @@ const BURST = 1_000;
 /** Short, so that a life is soon over. */
 const VACATED_AFTER_MS = 50;
 /** For beats and for what links say when nothing happens. */
-const QUIET_MS = 15_000;
+const QUIET_MS = 12_000;
 /** Connections of another process, and what each is a member of. */
 const REMOTE = 20_000;
 const MEMBERSHIPS = 10;
@@ -42,19 +42,9 @@ const KINDS = {
   nats: { name: "NATS", start: startNats, gate: brokers.nats, make: natsChannel },
 };
 
-const { values } = parseArgs({
-  options: {
-    brokers: { type: "string", default: "redis,valkey,nats" },
-    write: { type: "boolean", default: false },
-    remote: { type: "string" },
-  },
-});
-if (values.remote === undefined) await main();
-else await beRemote(values.remote);
-
-async function main() {
+async function main({ brokers: wanted, write }) {
   const columns = [];
-  for (const key of values.brokers.split(",")) {
+  for (const key of wanted.split(",")) {
     const kind = KINDS[key];
     if ((await kind.gate(`the footprint on ${kind.name}`, { own: true })).missing) continue;
     const broker = await kind.start({ own: true });
@@ -66,7 +56,7 @@ async function main() {
   }
   const text = report(columns);
   process.stdout.write(`${text}\n`);
-  if (values.write) writeFileSync(OUT, text);
+  if (write) writeFileSync(OUT, text);
   process.exit();
 }
 
@@ -125,8 +115,9 @@ async function varz(broker) {
 }
 
 async function infoOf(broker) {
-  const lines = String(await command(broker.url, "INFO", "everything")).split("\r\n");
-  return new Map(lines.map((line) => line.split(":", 2)));
+  /** @type {string} */
+  const text = await command(broker.url, "INFO", "everything");
+  return new Map(text.split("\r\n").map((line) => line.split(":", 2)));
 }
 
 // Traffic.
@@ -204,13 +195,13 @@ async function measureTraffic(kind, broker, figures) {
   figures.heardAlone = await per(EVENTS, () => comeAndGo("heard"));
   figures.firstAlone = await per(EVENTS / 2, () => comeAndGo("own"));
 
-  await one.count("heard");
+  // From here on `one` tells `two`, and gives signs of life.
+  await two.count("heard");
   await sleep(1_000);
-  // From here on both give signs of life; `one` keeps an index, so it gets what `two` tells; what it tells itself comes back to it.
   const held = await quiet();
   const beats = held.toBroker - idle.toBroker;
   figures.beats = each(held, (count, key) => Math.max(0, count - idle[key]) / beats);
-  figures.beatsPerSecond = beats / 2 / (QUIET_MS / 1_000);
+  figures.beatsPerSecond = beats / (QUIET_MS / 1_000);
   idle = held;
   figures.heardHeld = await per(EVENTS, () => comeAndGo("heard"));
   figures.burstHeld = await per(BURST, burst);
@@ -286,11 +277,12 @@ async function beRemote(url) {
   await up(node);
   const all = [];
   process.on("disconnect", () => process.exit());
-  process.on("message", async (memberships) => {
+  const become = async (memberships) => {
     if (memberships === 0) for (let index = 0; index < REMOTE; index++) all.push(connection(node, `connection ${index}`));
     for (const [index, one] of all.entries()) await Promise.all(groupsOf(index, memberships).map((name) => one.join(name)));
     process.send("there");
-  });
+  };
+  process.on("message", (memberships) => void become(memberships));
 }
 
 /** So many of the groups of a connection; 20 connections share each. */
@@ -335,10 +327,10 @@ const ROWS = [
   ["join or leave, another member here, no index anywhere", ({ heardAlone }) => shown(heardAlone)],
   ["first member here joins and leaves, no index anywhere", ({ firstAlone }) => shown(firstAlone)],
   ["join or leave, one index, one at a time", ({ heardHeld }) => shown(heardHeld)],
-  [`join, one index, ${BURST.toLocaleString("en")} new connections at once`, ({ burstHeld }) => shown(burstHeld)],
+  [`join, one index, ${BURST.toLocaleString("en")} at once`, ({ burstHeld }) => shown(burstHeld)],
   [`leave, one index, ${BURST.toLocaleString("en")} at once`, ({ burstLeaveHeld }) => shown(burstLeaveHeld)],
-  ["a beat, one index", ({ beats }) => shown(beats)],
-  ["beats of a process per second", ({ beatsPerSecond }) => beatsPerSecond.toFixed(2)],
+  ["a sign of life, one index", ({ beats }) => shown(beats)],
+  ["these per second, of the index and one more process", ({ beatsPerSecond }) => beatsPerSecond.toFixed(2)],
   ["life of a group, two listening processes, one at a time", ({ life }) => shown(life)],
   [`life of a group, two listening processes, ${BURST.toLocaleString("en")} at once`, ({ lifeBurst }) => shown(lifeBurst)],
   ["**Heap of a process that keeps an index**, bytes"],
@@ -364,8 +356,8 @@ How to read it:
 - **Memory** of Redis and Valkey is \`used_memory\`; of NATS it is \`RssAnon\`, garbage included, so it is coarser. Names are like \`group 12345\`: a longer name takes its
   length more, on Redis and Valkey once for the server and once for each process. ${GROUPS.toLocaleString("en")} groups, ${NODES} processes.
 - **Traffic** is that of two processes, above what their links say when nothing happens (the row "without news": pings). "One at a time" is at least ${APART_MS} ms apart, so that nothing
-  shares a record; "at once" is the other end: what comes together in 50 ms is told together. The index is in the process in which members come and go, so what it tells goes in
-  once and out once; each further index takes what goes out once more.
+  shares a record; "at once" is the other end: what comes together in 50 ms is told together. The index is in the other process than the members who come and go; each further index takes what goes
+  out once more.
 - **A life** is all that a group brings from its first member to its end: the subscription, the member's coming and going for the index, \`occupied\` and \`vacated\`.
 - **Heap**: ${REMOTE.toLocaleString("en")} connections of another process, ${MEMBERSHIPS} groups each, ${MEMBERS} members in a group. It does not depend on the broker.
 `;
@@ -383,3 +375,13 @@ function whole(bytes) {
 function part(count) {
   return count === 0 ? "0" : count < 0.005 ? "< 0.01" : Number(count.toPrecision(2)).toString();
 }
+
+const { values } = parseArgs({
+  options: {
+    brokers: { type: "string", default: "redis,valkey,nats" },
+    write: { type: "boolean", default: false },
+    remote: { type: "string" },
+  },
+});
+if (values.remote === undefined) await main(values);
+else await beRemote(values.remote);

@@ -1,5 +1,5 @@
 // Makes connections to NATS by its URL, one at a time. Must not know what they are used for, or when to try again.
-import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectSocket } from "node:net";
 import { GroupcastError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";

@@ -140,8 +140,12 @@ async function untilDropped(other: Side, since: number): Promise<number> {
 async function untilSameLives(sides: readonly Side[]): Promise<void> {
   const names = [...new Set(sides.flatMap(({ members }) => [...members.keys()]))].toSorted();
   await until("both sides know the same lives", async () => {
-    const open = await Promise.all(sides.map(async ({ node: one }) => [...checkStory(await one.told())].toSorted()));
-    return open.every((lives) => String(lives) === String(open[0])) && String(open[0]?.map(([name]) => name)) === String(names);
+    const open = await Promise.all(sides.map(async ({ node: one }) => checkStory(await one.told())));
+    const [first = new Map<string, string>()] = open;
+    return (
+      String([...first.keys()].toSorted()) === String(names) &&
+      open.every((lives) => lives.size === first.size && names.every((name) => lives.get(name) === first.get(name)))
+    );
   });
 }
 
