@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { encodeTopic } from "../../../src/channel/topics.ts";
-import { toMessage, type Word } from "../../../src/presence/words.ts";
+import { type News, toMessage, type Word } from "../../../src/presence/words.ts";
 import { MessageRecord } from "../../../src/wire/record.ts";
 import { stateOf } from "../fakes.ts";
 import { type Node, World } from "./world.ts";
@@ -287,6 +287,19 @@ describe("a process that is held to be dead and is not", () => {
     b.adapter.restore();
     await world.pass(2_000);
     expect(await figures(world, a, 2_000)).toEqual([3]);
+  });
+
+  it("does not die by a late will because of a word that comes later still", async () => {
+    const { world, a, b } = await three();
+    b.adapter.cut();
+    b.adapter.restore();
+    await world.pass(300);
+    const late: [string, Word | News][] = [
+      ["c", { node: "b", incarnation: 1, version: 0 }],
+      ["p", { do: "dead", node: "b", incarnation: 1 }],
+    ];
+    for (const [topic, word] of late) a.adapter.receive(topic, MessageRecord.of([toMessage(word)]).bytes);
+    expect(await figures(world, a, 500)).toEqual([3]);
   });
 
   it("is missed while it is stopped, and comes back with what it has by then", async () => {
