@@ -1,10 +1,10 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Peer } from "../../../src/presence/peer.ts";
 import type { Row } from "../../../src/presence/rows.ts";
 import { Teller } from "../../../src/presence/teller.ts";
 import type { News, Share } from "../../../src/presence/words.ts";
 import { FakeClock } from "../../../src/testing/index.ts";
+import { fc } from "../generate.ts";
 import { chance } from "./world.ts";
 
 const nobodyMinds = (): void => {};
@@ -167,7 +167,7 @@ describe("two streams, of records and of shares, each in its order", () => {
       { weight: 4, arbitrary: fc.constantFrom("pass", "pass long", "doubt") },
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 150, size: "max" }), fc.nat(), (steps, seed) => {
+      fc.property(fc.array(step, { maxLength: 150 }), fc.nat(), (steps, seed) => {
         const node = new Talking(seed);
         for (const step of steps) node.take(step);
         node.end();
