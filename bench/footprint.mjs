@@ -357,7 +357,8 @@ How to read it:
   length more, on Redis and Valkey once for the server and once for each process. ${GROUPS.toLocaleString("en")} groups, ${NODES} processes.
 - **Traffic** is that of two processes, above what their links say when nothing happens (the row "without news": pings). "One at a time" is at least ${APART_MS} ms apart, so that nothing
   shares a record; "at once" is the other end: what comes together in 50 ms is told together. The index is in the other process than the members who come and go; each further index takes what goes
-  out once more.
+  out once more. What is told takes the place of a sign of life, so it counts for a little less than one message; some bytes more or less are pings. On NATS what comes out has
+  JetStream's answer to each publish too.
 - **A life** is all that a group brings from its first member to its end: the subscription, the member's coming and going for the index, \`occupied\` and \`vacated\`.
 - **Heap**: ${REMOTE.toLocaleString("en")} connections of another process, ${MEMBERSHIPS} groups each, ${MEMBERS} members in a group. It does not depend on the broker.
 `;
