@@ -206,19 +206,20 @@ describe("while the link is down", () => {
 
   it("many may wait for it, each for a while, and leave nothing behind", async () => {
     const { adapter, channel, clock } = started();
+    const wait = (ms: number): Promise<void> => channel.upWithin(ms) ?? Promise.resolve();
     expect(channel.upWithin(5_000)).toBeUndefined();
     adapter.down();
-    const short = channel.upWithin(5_000) ?? Promise.resolve();
-    const long = channel.upWithin(60_000) ?? Promise.resolve();
+    const short = wait(5_000);
+    const long = wait(60_000);
     await clock.advanceAsync(5_000);
     expect([await stateOf(short), await stateOf(long)]).toEqual(["unavailable", "pending"]);
     expect(clock.timers).toBe(1);
     adapter.up();
     expect(await stateOf(long)).toBe("done");
     adapter.down();
-    const last = channel.upWithin(5_000) ?? Promise.resolve();
+    const last = wait(5_000);
     await channel.stop();
-    expect([await stateOf(last), await stateOf(channel.upWithin(5_000) ?? Promise.resolve())]).toEqual(["closed", "closed"]);
+    expect([await stateOf(last), await stateOf(wait(5_000))]).toEqual(["closed", "closed"]);
     expect(clock.timers).toBe(0);
   });
 
