@@ -66,7 +66,7 @@ const deeds = {
       if (members.has(name)) leave(name);
       else join(name, 2).catch(() => {});
       turn++;
-    }, 5);
+    }, 10);
     return true;
   },
   stopLoad: () => {
