@@ -180,7 +180,6 @@ export class Teller<P extends Present> {
     if (isTelling === this.#isTelling) return;
     this.#isTelling = isTelling;
     if (isTelling) {
-      this.#toldAt = -Infinity; // somebody may know an older version
       this.#cancelTick = this.#clock.every(TICK_MS, () => this.#tick());
       return;
     }
