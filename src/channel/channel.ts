@@ -54,6 +54,8 @@ export class Channel {
   #watcher: ChannelWatcher | undefined;
   #isUp = false;
   #upAgain: Deferred<void> | undefined;
+  /** Those of {@link upWithin}. */
+  readonly #waiting = new Set<Deferred<void>>();
   #stopped = false;
 
   constructor(adapter: Adapter, options: ChannelOptions = {}) {
@@ -77,6 +79,24 @@ export class Channel {
     if (this.#isUp) return undefined;
     this.#upAgain ??= deferred();
     return this.#upAgain.promise;
+  }
+
+  /**
+   * @internal {@link up} for very many: rejects with `unavailable` after `ms`, and leaves nothing behind then. What waits for {@link up} stays
+   * in memory until the link works, whether anybody still wants to know or not.
+   */
+  upWithin(ms: number): Promise<void> | undefined {
+    if (this.#isUp) return undefined;
+    if (this.#stopped) return quiet(Promise.reject(stopped()));
+    const waiting = deferred();
+    const cancel = this.#clock.after(ms, () => waiting.reject(new GroupcastError("unavailable")));
+    const forget = (): void => {
+      cancel();
+      this.#waiting.delete(waiting);
+    };
+    waiting.promise.then(forget, forget);
+    this.#waiting.add(waiting);
+    return waiting.promise;
   }
 
   /**
@@ -176,6 +196,7 @@ export class Channel {
     this.#isUp = false;
     this.#stopped = true;
     this.#upAgain?.reject(stopped());
+    for (const { reject } of this.#waiting) reject(stopped());
     for (const outgoing of [...this.#outgoing.values()]) this.#drop(outgoing, stopped());
     this.#ears.clear();
     await this.#adapter.stop();
@@ -300,6 +321,7 @@ export class Channel {
     this.#isUp = true;
     this.#upAgain?.resolve();
     this.#upAgain = undefined;
+    for (const { resolve } of this.#waiting) resolve();
     this.#watcher?.up();
     this.#sendSoon();
   }

@@ -31,8 +31,8 @@ export interface MembershipsHost extends GroupRoad {
   authorize(connection: Connection, name: string, action: Action): Verdict | Promise<Verdict>;
   /** A new group object, or null: refused. May throw. */
   createGroup(name: string, namespace: string, connection: Connection): ConnectionGroup | null;
-  /** Undefined: what this process hears, it hears now. Else resolves when it does again. */
-  up(): Promise<void> | undefined;
+  /** Undefined: what this process hears, it hears now. Else resolves when it does again; rejects with `unavailable` after `ms`. */
+  up(ms: number): Promise<void> | undefined;
   /** Begins to hear a group; resolves when it does. */
   hear(group: ConnectionGroup): Promise<void>;
   /** Ends it. */
@@ -213,9 +213,10 @@ export class Memberships {
     }
     try {
       // A group that was heard before the channel went down is not heard now.
-      const up = this.#host.up();
+      const { joinWithinMs } = this.#host;
+      const up = this.#host.up(joinWithinMs);
       const heard = group.$isHeard && up === undefined ? undefined : Promise.all([group.ready, up]);
-      if (heard !== undefined) await within(this.clock, this.#host.joinWithinMs, heard, () => new GroupcastError("unavailable"));
+      if (heard !== undefined) await within(this.clock, joinWithinMs, heard, () => new GroupcastError("unavailable"));
     } catch (error) {
       // What setGroup has claimed meanwhile stays: that needs no channel.
       if (isNew && connection.getGroup() !== group) this.#leave(connection, group);

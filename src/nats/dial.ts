@@ -1,5 +1,5 @@
 // Makes connections to NATS by its URL, one at a time. Must not know what they are used for, or when to try again.
-import { connect as connectSocket, type Socket } from "node:net";
+import { connect as connectSocket } from "node:net";
 import { GroupcastError } from "../base/errors.ts";
 import { deferred } from "../base/promises.ts";
 import type { Random } from "../base/random.ts";
@@ -20,7 +20,8 @@ export class DialSource implements Source {
   readonly #servers: Servers;
   readonly #random: Random;
   #isStopped = false;
-  #socket: Socket | undefined;
+  /** Ends the attempt that is under way, as far as it can be ended. */
+  #cancel: (() => void) | undefined;
 
   constructor(servers: Servers, random: Random) {
     this.#servers = servers;
@@ -49,7 +50,7 @@ export class DialSource implements Source {
 
   stop(): void {
     this.#isStopped = true;
-    this.#socket?.destroy();
+    this.#cancel?.();
   }
 
   #shuffled(): Server[] {
@@ -81,12 +82,13 @@ export class DialSource implements Source {
    */
   #probe({ host, port }: Server): Promise<void> {
     const { promise, resolve, reject } = deferred();
+    this.#cancel = () => reject(new GroupcastError("closed"));
+    if (this.#isStopped) this.#cancel();
     const socket = connectSocket({ host, port, timeout: ANSWER_WITHIN_MS });
     socket.once("data", () => resolve());
     socket.on("error", reject);
     socket.once("timeout", () => reject(new Error(`no answer within ${ANSWER_WITHIN_MS / 1000} s`)));
     socket.once("close", () => reject(new Error("the other side closed it")));
-    this.#socket = socket;
     return promise.finally(() => socket.destroy());
   }
 }

@@ -66,13 +66,13 @@ class Loading {
   take(): boolean {
     const [first] = this.pieces;
     if (first === undefined) return false;
-    const fits = this.pieces.every(({ rows }) => this.part.apply(rows, Infinity, NOBODY_MINDS));
+    if (!this.pieces.every(({ rows }) => this.part.apply(rows, Infinity, NOBODY_MINDS))) return false;
     this.version = first.version;
     this.covered = first.next ?? Infinity;
     this.pieces = [];
     this.askedAt = undefined;
     this.waitMs = ANSWER_FIRST_MS;
-    return fits;
+    return true;
   }
 }
 

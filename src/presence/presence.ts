@@ -51,6 +51,8 @@ export class Presence<P extends Present = Present> {
   #words: Hearing | undefined;
   #isUp = false;
   #isHolding = false;
+  // True once changes are heard: before, what is known of others would only grow old.
+  #isFollowing = false;
   #loading: Promise<void> | undefined;
 
   constructor(options: PresenceOptions) {
@@ -186,7 +188,7 @@ export class Presence<P extends Present = Present> {
     if (this.#words === undefined) return;
     this.#isUp = true;
     this.#teller.up();
-    if (this.#isHolding) this.#holder.up();
+    if (this.#isFollowing) this.#holder.up();
     this.#hello().catch(this.#failed);
   }
 
@@ -218,6 +220,7 @@ export class Presence<P extends Present = Present> {
     const hearing = this.#channel.hear(CHANGES, (record) => this.#hearChanges(record));
     await hearing.ready;
     await this.#ready();
+    this.#isFollowing = true;
     this.#holder.begin(this.#isUp);
   }
 
@@ -242,7 +245,8 @@ export class Presence<P extends Present = Present> {
   #hearWord(word: Word): void {
     const { node } = word;
     if (node === this.node) {
-      if (word.do === "dead" && (word.incarnation ?? Infinity) >= this.#incarnation) this.#rise(word.incarnation);
+      // Of a later one nobody can know.
+      if (word.do === "dead" && (word.incarnation ?? this.#incarnation) === this.#incarnation) this.#rise();
       return;
     }
     if (word.do === "dead" || word.do === "bye") return this.#bury(node, word.incarnation);
@@ -279,9 +283,9 @@ export class Presence<P extends Present = Present> {
   }
 
   /** The others hold this process to be dead: it comes back as another. */
-  #rise(incarnation: number | undefined): void {
+  #rise(): void {
     if (!this.#isUp) return; // it will, with its link
-    this.#incarnation = Math.max(this.#incarnation, incarnation ?? 0) + 1;
+    this.#incarnation++;
     this.#makeWill();
     this.#hello().catch(this.#failed);
   }

@@ -143,13 +143,14 @@ export class RedisAdapter implements Adapter {
     this.#wishes.linked();
     while (!this.#wishes.isTold) {
       const { ended, begun } = this.#wishes.next();
-      session.unsubscribe(ended);
       try {
+        await session.unsubscribe(ended);
         await session.subscribe(begun.map(({ name }) => name));
       } catch {
         return; // it has ended, and said why
       }
       if (this.#session !== session) return;
+      this.#wishes.ended(ended);
       this.#wishes.confirmed(begun);
     }
     this.#isUp = true;
@@ -208,17 +209,23 @@ export class RedisAdapter implements Adapter {
     const session = this.#session;
     while (session !== undefined && this.#session === session && !this.#wishes.isTold) {
       const { ended, begun } = this.#wishes.next();
-      if (ended.length > 0) session.unsubscribe(ended);
+      // If the session ends before, all is asked for again in the next.
+      if (ended.length > 0) {
+        session.unsubscribe(ended).then(() => {
+          if (this.#session !== session) return;
+          this.#wishes.ended(ended);
+          this.#tell();
+        }, ignore);
+      }
       if (begun.length === 0) continue;
-      session.subscribe(begun.map(({ name }) => name)).then(
-        () => {
-          if (this.#session === session) this.#wishes.confirmed(begun);
-        },
-        () => {}, // the session has ended, and all is asked for again in the next
-      );
+      session.subscribe(begun.map(({ name }) => name)).then(() => {
+        if (this.#session === session) this.#wishes.confirmed(begun);
+      }, ignore);
     }
   }
 }
+
+const ignore = (): void => {};
 
 function stopped(): GroupcastError {
   return new GroupcastError("closed", "the channel is stopped");

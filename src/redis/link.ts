@@ -15,7 +15,7 @@ export interface LinkEvents {
 }
 
 export class Link {
-  readonly wire: Wire;
+  readonly #wire: Wire;
   readonly #events: LinkEvents;
   readonly #ready: Deferred<void> = deferred();
   readonly #cancelDeadline: Cancel;
@@ -25,7 +25,7 @@ export class Link {
 
   constructor(dial: (events: WireEvents) => Wire, clock: Clock, events: LinkEvents) {
     this.#events = events;
-    this.wire = dial({
+    this.#wire = dial({
       ready: () => this.#begin(),
       message: (name, bytes) => {
         this.#silentPings = 0;
@@ -41,12 +41,35 @@ export class Link {
     return this.#ready.promise;
   }
 
+  /** Resolves when nothing of its socket is left, after its end. */
+  get gone(): Promise<void> {
+    return this.#wire.gone;
+  }
+
+  // As on the wire. Every answer is a sign of life: a ping may have much before it, and so may be answered late.
+
+  publish(name: string, bytes: Buffer): Promise<unknown> {
+    return this.#wire.publish(name, bytes);
+  }
+
+  subscribe(names: readonly string[]): Promise<unknown> {
+    return this.#wire.subscribe(names).then(this.isAlive);
+  }
+
+  unsubscribe(names: readonly string[]): Promise<unknown> {
+    return this.#wire.unsubscribe(names).then(this.isAlive);
+  }
+
+  ask(...words: readonly string[]): Promise<unknown> {
+    return this.#wire.ask(...words);
+  }
+
   /** Called every {@link PING_EVERY_MS}. Counts own pings, not time: a process that was stopped for a while cuts nobody for that. */
   tick(): void {
     if (!this.#isReady) return;
     if (this.#silentPings++ >= SILENT_PINGS_MAX) return this.cut(new Error(`nothing was heard from it for ${SILENT_PINGS_MAX} s`));
     // A refusal is a sign of life, too.
-    this.wire.ask("PING").then(this.#isAlive, this.#isAlive);
+    this.#wire.ask("PING").then(this.isAlive, this.isAlive);
   }
 
   /** Ends it at once; what is under way on it rejects. */
@@ -57,14 +80,14 @@ export class Link {
     this.#cancelDeadline();
     this.#ready.reject(reason);
     this.#events.ended(reason);
-    this.wire.destroy();
+    this.#wire.destroy();
   }
 
   /** Ends it without a word to anybody: nothing is under way on it. */
   retire(): void {
     this.#hasEnded = true;
     this.#isReady = false;
-    this.wire.destroy();
+    this.#wire.destroy();
   }
 
   #begin(): void {
@@ -74,7 +97,8 @@ export class Link {
     this.#ready.resolve();
   }
 
-  readonly #isAlive = (): void => {
+  /** It has answered something. To be told of {@link publish} by whoever waits for its answer: there are too many for a promise more. */
+  readonly isAlive = (): void => {
     this.#silentPings = 0;
   };
 }

@@ -11,6 +11,9 @@ import type { Address, Dialler } from "./wire.ts";
 
 /** Bytes that were published and not answered yet; with more, nothing is sent. */
 const UNANSWERED_BYTES_MAX = 8 * 1024 * 1024;
+/** A command that names topics ends at these; the next is another one, so that none holds the server up for long. */
+const COMMAND_BYTES_MAX = 64 * 1024;
+const COMMAND_NAMES_MAX = 1_000;
 /** Sharded publishing came with this. */
 const REDIS_MIN = 7;
 
@@ -66,7 +69,7 @@ export class Session {
 
   /** Resolves when nothing of it is left, after its end. */
   get gone(): Promise<unknown> {
-    return this.#run.then(() => Promise.all([...this.#links].map(({ wire }) => wire.gone)));
+    return this.#run.then(() => Promise.all([...this.#links].map(({ gone }) => gone)));
   }
 
   /** Every node of the cluster that is known; none, if it is no cluster. */
@@ -86,9 +89,10 @@ export class Session {
   publish(name: string, bytes: Uint8Array): Promise<Receipt> {
     const size = name.length + bytes.length;
     this.#unansweredBytes += size;
-    const answered = this.#masterOf(name).publisher.wire.publish(name, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-    const accepted = answered.then(
+    const link = this.#masterOf(name).publisher;
+    const accepted = link.publish(name, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)).then(
       (receivers) => {
+        link.isAlive();
         this.#unansweredBytes -= size;
         // A replica that was a master until now would not count those who are at the new one.
         return this.#owners === undefined && typeof receivers === "number" ? { receivers } : NOBODY_KNOWS;
@@ -103,20 +107,25 @@ export class Session {
   }
 
   /** Resolves when all are confirmed. What is refused ends the session. */
-  async subscribe(names: readonly string[]): Promise<void> {
-    const asked = this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.subscribe(some));
-    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
-    if (this.#ended !== undefined) throw this.#ended;
+  subscribe(names: readonly string[]): Promise<void> {
+    return this.#confirmed(this.#commands(names).map((command) => command.subscriber.subscribe(command.names)));
   }
 
-  unsubscribe(names: readonly string[]): void {
-    const asked = this.#bySlot(names).map((some) => this.#masterOf(some[0] ?? "").subscriber.wire.unsubscribe(some));
+  /** The same for the opposite. */
+  unsubscribe(names: readonly string[]): Promise<void> {
+    const asked = this.#confirmed(this.#commands(names).map((command) => command.subscriber.unsubscribe(command.names)));
     // They are confirmed in their order on each connection, but the connections of a cluster know nothing of each other.
     const before = this.#givenUp;
-    const all = Promise.all([before, ...asked.map((one) => one.catch((error: unknown) => this.#end(error)))]).then(() => {
+    const all = Promise.allSettled([before, asked]).then(() => {
       if (this.#givenUp === all) this.#givenUp = undefined;
     });
     this.#givenUp = all;
+    return asked;
+  }
+
+  async #confirmed(asked: readonly Promise<unknown>[]): Promise<void> {
+    await Promise.all(asked.map((one) => one.catch((error: unknown) => this.#end(error))));
+    if (this.#ended !== undefined) throw this.#ended;
   }
 
   /** Ends it at once. */
@@ -131,8 +140,10 @@ export class Session {
     const seed = seeds[attempt % seeds.length];
     if (seed !== undefined) this.#place = nameOf(seed);
     const first = await this.#dial(seed);
-    const facts = readFacts(await first.wire.ask("HELLO"));
-    checkServer(facts, dialler.seeds.length);
+    const facts = readFacts(await first.ask("HELLO"));
+    checkServer(facts);
+    if (dialler.seeds.length > 1 && facts.get("mode") !== "cluster")
+      throw new GroupcastError("bad_option", "several Redis servers were named, and this one is in no cluster");
     if (facts.get("mode") === "cluster") await this.#meetCluster(first, seed);
     else this.#masters = [{ address: seed, publisher: first, subscriber: await this.#dial(seed), ranges: "" }];
     if (this.#ended !== undefined) return;
@@ -141,7 +152,7 @@ export class Session {
   }
 
   async #meetCluster(first: Link, seed: Address | undefined): Promise<void> {
-    const reply = await first.wire.ask("CLUSTER", "SLOTS");
+    const reply = await first.ask("CLUSTER", "SLOTS");
     const shards = readShards(reply);
     this.#nodes = readNodes(reply);
     this.#owners = mapSlots(shards);
@@ -174,33 +185,36 @@ export class Session {
     return master;
   }
 
-  /** What one command may name. */
-  #bySlot(names: readonly string[]): readonly (readonly string[])[] {
-    if (this.#owners === undefined) return names.length === 0 ? [] : [names];
-    const groups = new Map<number, string[]>();
+  /** What one command each may name: on a cluster they share a slot. */
+  #commands(names: readonly string[]): { readonly subscriber: Link; readonly names: readonly string[] }[] {
+    const bySlot = new Map<number, string[]>();
     for (const name of names) {
-      const slot = slotOf(name);
-      const group = groups.get(slot);
-      if (group === undefined) groups.set(slot, [name]);
+      const slot = this.#owners === undefined ? 0 : slotOf(name);
+      const group = bySlot.get(slot);
+      if (group === undefined) bySlot.set(slot, [name]);
       else group.push(name);
     }
-    return [...groups.values()];
+    return [...bySlot.values()].flatMap((group) => {
+      const { subscriber } = this.#masterOf(group[0] ?? "");
+      return split(group).map((some) => ({ subscriber, names: some }));
+    });
   }
 
   #tick(): void {
     for (const link of this.#links) link.tick();
-    if (this.#isReady && this.#owners !== undefined) void this.#look(this.#masters[this.#ticks++ % this.#masters.length]);
+    const master = this.#isReady ? this.#masters[this.#ticks++ % this.#masters.length] : undefined;
+    if (master !== undefined) void this.#look(master);
   }
 
   /**
-   * Asks a master of a cluster, each second another one, what it serves. A server says to its subscribers that a slot has moved, but
-   * libraries may take that for the answer to something else; and one that has become a replica would go on to publish what we send
-   * it, beside the new master.
+   * Asks the master, of several each second another one, whether it still is one, and what it serves. One that has become a replica would
+   * go on to publish what we send it, and those who are at the new master would not hear it. That a slot has moved a server says to its
+   * subscribers, but libraries may take that for the answer to something else.
    */
-  async #look(master: Master | undefined): Promise<void> {
-    if (master === undefined) return;
+  async #look(master: Master): Promise<void> {
     try {
-      const shards = readShards(await master.publisher.wire.ask("CLUSTER", "SLOTS"));
+      if (this.#owners === undefined) return checkServer(readFacts(await master.publisher.ask("HELLO")));
+      const shards = readShards(await master.publisher.ask("CLUSTER", "SLOTS"));
       const own = shards.find(({ address = master.address }) => isSame(address, master.address));
       if (own === undefined || shownRanges(own) !== master.ranges) this.#end(new Error("the slots of the cluster have moved"));
     } catch (error) {
@@ -230,6 +244,21 @@ export class Session {
   }
 }
 
+function split(names: readonly string[]): (readonly string[])[] {
+  const lists: (readonly string[])[] = [];
+  let bytes = 0;
+  let from = 0;
+  for (const [at, name] of names.entries()) {
+    bytes += name.length;
+    if (bytes <= COMMAND_BYTES_MAX && at - from < COMMAND_NAMES_MAX) continue;
+    lists.push(names.slice(from, at));
+    from = at;
+    bytes = name.length;
+  }
+  lists.push(names.slice(from));
+  return lists;
+}
+
 /** What `HELLO` says of the server; libraries give it as an object or as a list. */
 function readFacts(reply: unknown): ReadonlyMap<unknown, unknown> {
   if (reply instanceof Map) return reply;
@@ -237,13 +266,13 @@ function readFacts(reply: unknown): ReadonlyMap<unknown, unknown> {
   return new Map(reply.flatMap((key: unknown, at): [unknown, unknown][] => (at % 2 === 0 ? [[key, reply[at + 1]]] : [])));
 }
 
-function checkServer(facts: ReadonlyMap<unknown, unknown>, seeds: number): void {
-  const version = String(facts.get("version"));
+function checkServer(facts: ReadonlyMap<unknown, unknown>): void {
+  const [version, mode, role] = [String(facts.get("version")), facts.get("mode"), facts.get("role")];
   if (Number.parseInt(version, 10) < REDIS_MIN)
     throw new GroupcastError("bad_option", `Redis ${REDIS_MIN} or Valkey is needed, this is Redis ${version}`);
-  if (facts.get("mode") === "sentinel") throw new GroupcastError("bad_option", "this is a Redis Sentinel, not the server that it watches");
-  if (seeds > 1 && facts.get("mode") !== "cluster")
-    throw new GroupcastError("bad_option", "several Redis servers were named, and this one is in no cluster");
+  if (mode === "sentinel") throw new GroupcastError("bad_option", "this is a Redis Sentinel, not the server that it watches");
+  if (mode !== "cluster" && role === "replica")
+    throw new GroupcastError("unavailable", "this Redis is a replica: nobody at its master would hear what is published here");
 }
 
 function shownRanges({ ranges }: Shard): string {

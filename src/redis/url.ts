@@ -49,11 +49,21 @@ function readUrl(text: string, whole: string): URL {
   if (url.hostname === "") throw wrong(whole, "it names no host");
   if (!/^(?:\/\d*)?$/.test(url.pathname)) throw wrong(whole, "behind the host there is at most the number of a database");
   if (url.search !== "" || url.hash !== "") throw wrong(whole, "it has no options");
+  if (!isDecodable(url.username) || !isDecodable(url.password)) throw wrong(whole, "user and password are percent-encoded");
   return url;
 }
 
 function addressOf({ hostname, port }: URL): Address {
   return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: port === "" ? PORT : Number(port) };
+}
+
+function isDecodable(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function decoded(part: string): string | undefined {

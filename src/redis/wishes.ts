@@ -8,9 +8,11 @@ import { encodeBrokerName } from "../channel/broker-names.ts";
 const TOPICS_MAX = 131_072;
 /** Bytes of a topic. A group's is two names of up to 200 bytes, a letter and two separators. */
 const TOPIC_BYTES_MAX = 512;
-/** A list of names ends at these; the next is another command, so that none holds back for long what is behind it. */
-const LIST_BYTES_MAX = 64 * 1024;
-const LIST_NAMES_MAX = 1_000;
+/**
+ * Bytes of the names that are told at a time; a server that is told all again says each name back, and one that has more than 32 MiB to
+ * say to a subscriber cuts it off.
+ */
+const LIST_BYTES_MAX = 1024 * 1024;
 
 /** A topic that is wished for. */
 export interface Subscription {
@@ -33,13 +35,18 @@ export class Wishes {
   readonly #byName = new Map<string, Subscription>();
   readonly #toSubscribe = new Set<Subscription>();
   readonly #toUnsubscribe = new Set<string>();
+  /**
+   * What the broker has been told to end and has not confirmed, and what is wished for again meanwhile: that waits. A library that has had no
+   * answer to the end yet may take the topic for one that it is subscribed to, and say so without asking.
+   */
+  readonly #ending = new Map<string, Subscription | undefined>();
   #linked = false;
 
   constructor(prefix: string) {
     this.#prefix = prefix;
   }
 
-  /** True when the broker has been told everything; what it has not confirmed yet included. */
+  /** True when the broker has been told everything that it can be told by now; what it has not confirmed yet included. */
   get isTold(): boolean {
     return this.#toSubscribe.size === 0 && this.#toUnsubscribe.size === 0;
   }
@@ -64,7 +71,8 @@ export class Wishes {
     const subscription: Subscription = { topic, name: this.nameOf(topic), heard: false, ready: undefined };
     this.#byTopic.set(topic, subscription);
     this.#byName.set(subscription.name, subscription);
-    this.#toSubscribe.add(subscription);
+    if (this.#ending.has(subscription.name)) this.#ending.set(subscription.name, subscription);
+    else this.#toSubscribe.add(subscription);
     return waitFor(subscription);
   }
 
@@ -73,8 +81,8 @@ export class Wishes {
     if (subscription === undefined) return;
     this.#byTopic.delete(topic);
     this.#byName.delete(subscription.name);
-    const wasTold = !this.#toSubscribe.delete(subscription);
-    if (this.#linked && wasTold) this.#toUnsubscribe.add(subscription.name);
+    if (this.#ending.has(subscription.name)) this.#ending.set(subscription.name, undefined);
+    else if (!this.#toSubscribe.delete(subscription) && this.#linked) this.#toUnsubscribe.add(subscription.name);
     subscription.ready?.resolve(); // nobody is to wait for what nobody wants
   }
 
@@ -87,6 +95,7 @@ export class Wishes {
   unlinked(): void {
     this.#linked = false;
     this.#toUnsubscribe.clear();
+    this.#ending.clear();
     for (const subscription of this.#byTopic.values()) {
       subscription.heard = false;
       this.#toSubscribe.add(subscription);
@@ -96,8 +105,22 @@ export class Wishes {
   /** The next that is to be told: a list of each kind at the most. */
   next(): Wish {
     const ended = take(this.#toUnsubscribe, (name) => name);
+    for (const name of ended) {
+      const again = this.#byName.get(name);
+      this.#ending.set(name, again);
+      if (again !== undefined) this.#toSubscribe.delete(again);
+    }
     // While ends are still to be told, nothing begins: it could be the same topic.
     return { ended, begun: this.#toUnsubscribe.size > 0 ? [] : take(this.#toSubscribe, ({ name }) => name) };
+  }
+
+  /** The broker has confirmed that these have ended. */
+  ended(names: readonly string[]): void {
+    for (const name of names) {
+      const again = this.#ending.get(name);
+      this.#ending.delete(name);
+      if (again !== undefined) this.#toSubscribe.add(again);
+    }
   }
 
   /** The broker has confirmed these. */
@@ -141,7 +164,7 @@ function take<T>(from: Set<T>, nameOf: (item: T) => string): T[] {
   let bytes = 0;
   for (const item of from) {
     bytes += nameOf(item).length;
-    if (bytes > LIST_BYTES_MAX || taken.length === LIST_NAMES_MAX) break;
+    if (bytes > LIST_BYTES_MAX) break;
     taken.push(item);
     from.delete(item);
   }

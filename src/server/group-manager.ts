@@ -321,7 +321,7 @@ export class GroupManager extends Emitter<GroupManagerEvents> implements PoolHos
         options.implementation === undefined
           ? new ConnectionGroup(name, namespace)
           : options.implementation.createGroup(name, namespace, connection),
-      up: () => this.#channel.up,
+      up: (ms) => this.#channel.upWithin(ms),
       hear: async (group) => {
         const receiver: Receiver = {
           push: (frames) => group.$push(frames),

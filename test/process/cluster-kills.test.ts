@@ -177,7 +177,7 @@ describe.each(await buses("workers are killed under load", KINDS))("over $kind",
 
   it.skipIf(missing)(
     `${times} workers with 2,000 members each, then a whole server, are counted by nobody any more, and each group that ends with them ends once`,
-    { timeout: 180_000 },
+    { timeout: 60_000 + times * 15_000 },
     async () => {
       const bus = await start();
       undo.push(() => bus.stop());

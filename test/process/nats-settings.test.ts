@@ -65,7 +65,7 @@ describe.skipIf(nats.missing).each(WAYS)("over $way", ({ core }) => {
     const lastSequence = async (): Promise<number> =>
       ((await ask(client, "STREAM.INFO.gc-groupcast")) as unknown as StreamInfo).state.last_seq;
     const before = core ? 0 : await lastSequence();
-    await Promise.all(topics.map((one) => member.adapter.subscribe(one)));
+    await Promise.all(topics.map(async (one) => member.adapter.subscribe(one)));
     if (!core) expect((await lastSequence()) - before).toBe(1);
     await Promise.all(topics.map((one) => publisher.publish(one, "hello")));
     await until("all have heard", () => topics.every((one) => member.heard(one).length === 1));
@@ -284,7 +284,7 @@ describe.skipIf(nats.missing)("JetStream", () => {
   it("and processes with and without it under one prefix notice each other", async () => {
     const server = await serve();
     const [one, other] = [await Member.up(server.url), await Member.up(server.url, { core: true })];
-    await Promise.all([one, other].map(({ adapter }) => adapter.subscribe(topic)));
+    await Promise.all([one, other].map(async ({ adapter }) => adapter.subscribe(topic)));
     await one.publish(topic, "from a stream");
     await other.publish(topic, "straight");
     const client = await connectTo(server.url);

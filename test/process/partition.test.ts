@@ -19,6 +19,9 @@ const DROPPED_WITHIN_MS = 10_000;
 const EQUAL_WITHIN_MS = 5_000;
 const LATE_MS = 5_000;
 
+/** Of what a broker says, for the error that it did not start. */
+const KEPT_CHARACTERS = 8_192;
+
 const { missing: noNetwork } = await networks("a network that falls apart");
 const none = { missing: noNetwork };
 const own = { own: true };
@@ -61,7 +64,7 @@ const KINDS: readonly Kind[] = [
     ...(noNetwork ? none : await brokers.nats("NATS behind a network that falls apart", own)),
     async start(network) {
       const address = network.addressOf("broker");
-      await server(network, "nats-server", ["-a", address, "-p", "4222", "-js", "-sd", scratch(), "-l", "/dev/stdout"], /Server is ready/);
+      await server(network, "nats-server", ["-a", address, "-p", "4222", "-js", "-sd", scratch()], /Server is ready/);
       return { kind: "nats", at: `nats://${address}:4222` };
     },
   },
@@ -70,7 +73,7 @@ const KINDS: readonly Kind[] = [
 /** A program of the tests, there. */
 function node(network: Network, place: string, program: string, ...given: readonly unknown[]): ChildProcess {
   const file = fileURLToPath(new URL(program, import.meta.url));
-  return network.spawn(place, [process.execPath, file, ...given.map((one) => JSON.stringify(one))], { hasChannel: true });
+  return network.fork(place, [file, ...given.map((one) => JSON.stringify(one))]);
 }
 
 function scratch(): string {
@@ -81,9 +84,11 @@ function scratch(): string {
 
 async function server(network: Network, name: "redis-server" | "nats-server", words: readonly string[], listens: RegExp): Promise<void> {
   const { command, env } = await findServer(name);
-  const child = network.spawn("broker", [command, ...words], { env });
+  const child = network.spawn("broker", [command, ...words], env);
   let said = "";
-  child.stdout?.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-8_192)));
+  const hear = (chunk: Buffer): void => void (said = (said + chunk.toString()).slice(-KEPT_CHARACTERS));
+  child.stdout?.on("data", hear);
+  child.stderr?.on("data", hear);
   await until(`${name} starts`, () => {
     if (child.exitCode !== null) throw new Error(`${name} has ended:\n${said}`);
     return listens.test(said);
@@ -135,8 +140,12 @@ async function untilDropped(other: Side, since: number): Promise<number> {
 async function untilSameLives(sides: readonly Side[]): Promise<void> {
   const names = [...new Set(sides.flatMap(({ members }) => [...members.keys()]))].toSorted();
   await until("both sides know the same lives", async () => {
-    const open = await Promise.all(sides.map(async ({ node: one }) => [...checkStory(await one.told())].toSorted()));
-    return open.every((lives) => String(lives) === String(open[0])) && String(open[0]?.map(([name]) => name)) === String(names);
+    const open = await Promise.all(sides.map(async ({ node: one }) => checkStory(await one.told())));
+    const [first = new Map<string, string>()] = open;
+    return (
+      String([...first.keys()].toSorted()) === String(names) &&
+      open.every((lives) => lives.size === first.size && names.every((name) => lives.get(name) === first.get(name)))
+    );
   });
 }
 

@@ -4,6 +4,7 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Redis } from "ioredis";
 import { describe, expect, it } from "vitest";
 import { processPeer } from "../../dist/testing/index.js";
 import { type Broker, brokers, type RedisOptions, startRedis } from "./brokers/index.ts";
@@ -110,6 +111,18 @@ describe.skipIf(missing)("a channel over Redis", () => {
     expect(member.links).toEqual(["up", "down unavailable", "up"]);
   });
 
+  it("is down while the server is a replica: others would hear its master", async () => {
+    const redis = await server();
+    await command(redis.url, "REPLICAOF", "127.0.0.1", "1");
+    const member = new Member(redis.url);
+    await member.until("down unavailable");
+    expect(member.reasons[0]?.message).toMatch(/is a replica/);
+    await command(redis.url, "REPLICAOF", "NO", "ONE");
+    await member.until("up");
+    await command(redis.url, "REPLICAOF", "127.0.0.1", "1");
+    await member.until("down unavailable", 2);
+  });
+
   it("refuses what is more than the server takes, instead of keeping it", async () => {
     const redis = await server();
     const member = await Member.join(redis.url);
@@ -153,13 +166,16 @@ describe.skipIf(missing)("a channel over Redis", () => {
     await peer.until("to hear again", () => peer.records(TOPIC).length > heard);
   });
 
-  it("leaves nothing behind when it is stopped before anybody has answered it", async () => {
+  it.each([
+    ["a URL", (port: number) => `redis://127.0.0.1:${port}`],
+    ["an ioredis client", (port: number) => new Redis({ port, lazyConnect: true })],
+  ])("leaves nothing behind when it is stopped before anybody has answered it, made of %s", async (_, given) => {
     const sockets = new Set<Socket>();
     const silent = createServer((socket) => void sockets.add(socket)).listen(0, "127.0.0.1");
     await once(silent, "listening");
     later(() => silent.close());
     const { port } = silent.address() as { port: number };
-    const member = new Member(`redis://127.0.0.1:${port}`);
+    const member = new Member(given(port));
     const [socket] = (await once(silent, "connection")) as [Socket];
     socket.on("error", () => {});
     socket.resume();

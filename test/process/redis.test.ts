@@ -203,6 +203,15 @@ describe.skipIf(missing)("who we are at the server", () => {
     expect(member.links).toEqual(["down unauthorized", "up"]);
   });
 
+  it("is told to be `unauthorized` where a password is needed and none was given, by both libraries", async () => {
+    const guarded = await startRedis({ password: "secret" });
+    later(() => guarded.stop());
+    const members = [new Member(`redis://127.0.0.1:${guarded.port}`), new Member(new Redis({ port: guarded.port, lazyConnect: true }))];
+    for (const member of members) await member.until("down unauthorized");
+    const welcome = await Member.join(guarded.url);
+    expect(welcome.links).toEqual(["up"]);
+  });
+
   it("shows no user and no password, in any error or line", async () => {
     const lines: unknown[] = [];
     for (const level of ["log", "warn", "error", "info", "debug"] as const) {

@@ -67,15 +67,15 @@ export class Network {
     return `${SUBNET}.${this.#places.indexOf(place) + 1}`;
   }
 
-  /** Starts a program there; a Node program may be given a channel to this process. */
-  spawn(
-    place: string,
-    words: readonly string[],
-    { env = process.env, hasChannel = false }: { env?: NodeJS.ProcessEnv; hasChannel?: boolean } = {},
-  ): ChildProcess {
-    return spawn("ip", ["netns", "exec", this.#namespace(place), ...words], {
-      env,
-      stdio: ["ignore", "pipe", "inherit", ...(hasChannel ? (["ipc"] as const) : [])],
+  /** Starts a program there, with pipes for what it says. */
+  spawn(place: string, words: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
+    return spawn("ip", ["netns", "exec", this.#namespace(place), ...words], { env, stdio: ["ignore", "pipe", "pipe"] });
+  }
+
+  /** Starts a Node program there, with a channel to this process. */
+  fork(place: string, words: readonly string[]): ChildProcess {
+    return spawn("ip", ["netns", "exec", this.#namespace(place), process.execPath, ...words], {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
   }
 

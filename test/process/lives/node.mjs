@@ -66,7 +66,7 @@ const deeds = {
       if (members.has(name)) leave(name);
       else join(name, 2).catch(() => {});
       turn++;
-    }, 5);
+    }, 10);
     return true;
   },
   stopLoad: () => {
@@ -80,7 +80,7 @@ const deeds = {
 };
 
 process.on("message", (message) => {
-  Promise.resolve(deeds[message.do](message)).then((answer) => process.send({ ask: message.ask, answer }));
+  void Promise.resolve(deeds[message.do](message)).then((answer) => process.send({ ask: message.ask, answer }));
 });
 process.on("disconnect", () => process.exit());
 process.send("ready");

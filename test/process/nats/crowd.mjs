@@ -48,8 +48,10 @@ async function publish(count, name) {
   await Promise.all(accepted);
 }
 
-process.on("message", async (message) => {
+async function obey(message) {
   if (message === "report") process.send({ heard, disorder, changes, failed, digest: sequence.copy().digest("hex") });
   else if (message === "stop") await adapter.stop().then(() => process.disconnect());
   else await publish(message.publish, message.of).then(() => process.send("published"));
-});
+}
+
+process.on("message", (message) => void obey(message));

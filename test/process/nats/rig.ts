@@ -8,7 +8,7 @@ import { until } from "../workers-harness.ts";
 const undos: (() => unknown)[] = [];
 
 afterEach(async () => {
-  for (const undo of undos.splice(0).reverse()) await undo();
+  for (const undo of undos.splice(0).toReversed()) await undo();
 });
 
 /** Done after the test. */

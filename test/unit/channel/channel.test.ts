@@ -204,6 +204,24 @@ describe("while the link is down", () => {
     expect(clock.timers).toBe(0);
   });
 
+  it("many may wait for it, each for a while, and leave nothing behind", async () => {
+    const { adapter, channel, clock } = started();
+    expect(channel.upWithin(5_000)).toBeUndefined();
+    adapter.down();
+    const short = channel.upWithin(5_000) ?? Promise.resolve();
+    const long = channel.upWithin(60_000) ?? Promise.resolve();
+    await clock.advanceAsync(5_000);
+    expect([await stateOf(short), await stateOf(long)]).toEqual(["unavailable", "pending"]);
+    expect(clock.timers).toBe(1);
+    adapter.up();
+    expect(await stateOf(long)).toBe("done");
+    adapter.down();
+    const last = channel.upWithin(5_000) ?? Promise.resolve();
+    await channel.stop();
+    expect([await stateOf(last), await stateOf(channel.upWithin(5_000) ?? Promise.resolve())]).toEqual(["closed", "closed"]);
+    expect(clock.timers).toBe(0);
+  });
+
   it("each publish is rejected with unavailable after 5 s at the latest, and is never sent then", async () => {
     const { adapter, channel, clock, published } = started({ up: false });
     const early = channel.publish("x", message("1"));

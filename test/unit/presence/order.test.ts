@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { Order } from "../../../src/presence/order.ts";
 

@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { GroupcastError } from "../../../src/base/errors.ts";
+import { quiet } from "../../../src/base/promises.ts";
+import { encodeTopic } from "../../../src/channel/topics.ts";
 import { type BusOptions, type Node, World } from "./world.ts";
 
 /** What a process answers, and how long that took, ms. */
@@ -135,6 +138,23 @@ describe("an answer", () => {
     c.goOn();
     await world.pass(200);
     expect(await answer(world, a)).toMatchObject({ ids: ["a-1", "b-1", "c-1"], partial: false });
+  });
+
+  it("stays partial where the others' changes cannot be heard, whatever the link does", async () => {
+    const { world, nodes } = await started({}, "a", "b");
+    const [a, b] = [nth(nodes, 0), nth(nodes, 1)];
+    const subscribe = a.adapter.subscribe.bind(a.adapter);
+    const changes = encodeTopic({ kind: "changes" });
+    a.adapter.subscribe = (topic) => (topic === changes ? quiet(Promise.reject(new GroupcastError("limit"))) : subscribe(topic));
+    expect(await answer(world, a)).toMatchObject({ partial: true });
+    expect(a.errors).toMatchObject([{ code: "limit" }]);
+    a.adapter.cut();
+    a.adapter.restore();
+    b.connect("x");
+    await world.pass(300);
+    expect(await answer(world, a)).toMatchObject({ partial: true });
+    await world.pass(20_000);
+    expect(await answer(world, a)).toMatchObject({ partial: true });
   });
 
   it("to a command says so too", async () => {

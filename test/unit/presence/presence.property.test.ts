@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import type { Connection } from "../../../src/index.ts";
 import { type Node, Observer, World } from "./world.ts";

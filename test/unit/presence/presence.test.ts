@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { encodeTopic } from "../../../src/channel/topics.ts";
+import { type News, toMessage, type Word } from "../../../src/presence/words.ts";
+import { MessageRecord } from "../../../src/wire/record.ts";
 import { stateOf } from "../fakes.ts";
 import { type Node, World } from "./world.ts";
 
@@ -267,6 +270,16 @@ describe("a process that is held to be dead and is not", () => {
     expect(await count(world, a)).toBe(3);
   });
 
+  it("is not driven out of the numbers by somebody who says that it is dead in the last of them", async () => {
+    const { world, a, b } = await three();
+    const forged = { do: "dead", node: "b", incarnation: Number.MAX_SAFE_INTEGER };
+    world.bus.accept("x", encodeTopic({ kind: "presence" }), MessageRecord.of([toMessage(forged as Word)]).bytes);
+    await world.pass(100);
+    b.connect("x");
+    await world.pass(20_000);
+    expect(await count(world, a)).toBe(4);
+  });
+
   it("does not die by a will of an earlier link that comes late", async () => {
     const { world, a, b } = await three({ hasWills: true, delayMs: 300 });
     await world.pass(2_000);
@@ -274,6 +287,19 @@ describe("a process that is held to be dead and is not", () => {
     b.adapter.restore();
     await world.pass(2_000);
     expect(await figures(world, a, 2_000)).toEqual([3]);
+  });
+
+  it("does not die by a late will because of a word that comes later still", async () => {
+    const { world, a, b } = await three();
+    b.adapter.cut();
+    b.adapter.restore();
+    await world.pass(300);
+    const late: [string, Word | News][] = [
+      ["c", { node: "b", incarnation: 1, version: 0 }],
+      ["p", { do: "dead", node: "b", incarnation: 1 }],
+    ];
+    for (const [topic, word] of late) a.adapter.receive(topic, MessageRecord.of([toMessage(word)]).bytes);
+    expect(await figures(world, a, 500)).toEqual([3]);
   });
 
   it("is missed while it is stopped, and comes back with what it has by then", async () => {

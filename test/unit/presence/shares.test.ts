@@ -86,18 +86,19 @@ describe("what a process has", () => {
   });
 
   it("is asked of 32 at a time", async () => {
-    const world = new World({ delayMs: 5 });
+    const world = new World({ delayMs: 50 });
     const a = world.node("a");
-    const others = Array.from({ length: 70 }, (_, index) => world.node(`n${index}`));
-    await world.pass(100);
+    const others = Array.from({ length: 100 }, (_, index) => world.node(`n${index}`));
+    await world.pass(200);
     for (const other of others) other.connect("x");
-    expect(await world.wait(a.groups.count("x"))).toBe(70);
+    await world.pass(100);
+    expect(await world.wait(a.groups.count("x"))).toBe(100);
     let [open, most] = [0, 0];
     for (const { what } of world.bus.said) {
       if (what === "replies want") most = Math.max(most, ++open);
       if (what === "replies share") open--;
     }
-    expect(most).toBeGreaterThan(16);
-    expect(most).toBeLessThanOrEqual(64); // 32 that are on their way, and as many whose answer is
+    expect(most).toBeGreaterThan(10);
+    expect(most).toBeLessThanOrEqual(32);
   });
 });

@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { encodeTopic } from "../../../src/channel/topics.ts";
 import { areRows } from "../../../src/presence/rows.ts";

@@ -108,6 +108,34 @@ describe("an outage", () => {
     expect(redis.clients.size).toBe(0);
   });
 
+  it("is what a replica makes, which would publish to nobody but its own: until it is a master, also if it was one before", async () => {
+    const redis = new FakeRedis();
+    redis.facts["role"] = "replica";
+    const rig = new Rig(redis.template);
+    await rig.pass();
+    expect(rig.told).toEqual(["down unavailable"]);
+    expect(rig.reasons).toEqual(["this Redis is a replica: nobody at its master would hear what is published here"]);
+    redis.facts["role"] = "master";
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["down unavailable", "up"]);
+    redis.facts["role"] = "replica";
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["down unavailable", "up", "down unavailable"]);
+  });
+
+  it("begins within a second after the server has become a replica, and lasts while it is one", async () => {
+    const redis = new FakeRedis();
+    const rig = await Rig.up(redis.template);
+    redis.facts = { ...redis.facts, role: "replica" };
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["up", "down unavailable"]);
+    expect(rig.reasons[0]).toMatch(/is a replica/);
+    await rig.pass(5_000);
+    redis.facts = { ...redis.facts, role: "master" };
+    await rig.pass(1_000);
+    expect(rig.told).toEqual(["up", "down unavailable", "up"]);
+  });
+
   it("begins at the latest 4 s after the server has fallen silent, on either connection", async () => {
     for (const which of ["publishes", "hears"]) {
       const redis = new FakeRedis();
@@ -135,6 +163,21 @@ describe("an outage", () => {
       redis.publish(nameOf("room"), Buffer.from(record("x").bytes));
     }
     expect(rig.told.filter((word) => word.startsWith("down"))).toEqual([]);
+  });
+
+  it("does not begin while it answers something, however late it answers a ping", async () => {
+    const redis = new FakeRedis();
+    const rig = await Rig.up(redis.template);
+    redis.held.add("PING");
+    for (let second = 0; second < 20; second++) {
+      rig.publish("room");
+      if (second < 10) void rig.adapter.subscribe(topic(`room ${second}`));
+      else rig.adapter.unsubscribe(topic(`room ${second - 10}`));
+      await rig.pass(1_000);
+    }
+    expect(rig.told.filter((word) => word.startsWith("down"))).toEqual([]);
+    await rig.pass(4_000);
+    expect(rig.told).toContain("down unavailable");
   });
 
   it("goes on when a server takes connections and answers nothing: that is given up after 3 s", async () => {
@@ -194,14 +237,40 @@ describe("a topic", () => {
     rig.adapter.unsubscribe(topic("room"));
     void rig.adapter.subscribe(topic("room"));
     await rig.pass();
+    redis.releaseOne();
+    redis.publish(nameOf("room"), Buffer.from(record("too early").bytes));
+    await rig.pass();
+    redis.release();
+    await rig.pass();
     expect(redis.asked.slice(-3)).toEqual([
       `SSUBSCRIBE ${nameOf("room")}`,
       `SUNSUBSCRIBE ${nameOf("room")}`,
       `SSUBSCRIBE ${nameOf("room")}`,
     ]);
-    redis.release();
-    redis.publish(nameOf("room"), Buffer.from(record("too early").bytes));
+    redis.publish(nameOf("room"), Buffer.from(record("heard").bytes));
+    expect(rig.told).toEqual(["up", `${topic("room")} heard`]);
+  });
+
+  it("that is wanted again between two answers of the server is subscribed to again: a library may believe that it is", async () => {
+    const redis = new FakeRedis();
+    const rig = await Rig.up(redis.template);
+    redis.held.add("SSUBSCRIBE").add("SUNSUBSCRIBE");
+    void rig.adapter.subscribe(topic("room"));
     await rig.pass();
+    rig.adapter.unsubscribe(topic("room"));
+    await rig.pass();
+    redis.releaseOne(); // subscribed to by now, and the end is on its way
+    await rig.pass();
+    let isHeard = false;
+    void rig.adapter.subscribe(topic("room"));
+    rig.adapter.unsubscribe(topic("room"));
+    void rig.adapter.subscribe(topic("room"))?.then(() => (isHeard = true));
+    await rig.pass();
+    redis.releaseOne();
+    await rig.pass();
+    redis.release();
+    await rig.pass();
+    expect(isHeard).toBe(true);
     redis.publish(nameOf("room"), Buffer.from(record("heard").bytes));
     expect(rig.told).toEqual(["up", `${topic("room")} heard`]);
   });
@@ -223,6 +292,31 @@ describe("a topic", () => {
     await expect(rig.adapter.publish("x".repeat(513), record("x"))).rejects.toMatchObject({ code: "bad_option" });
     for (let count = 0; count < 131_072; count++) void rig.adapter.subscribe(`t${count}`);
     await expect(rig.adapter.subscribe("one more")).rejects.toMatchObject({ code: "limit" });
+  });
+});
+
+describe("many topics", () => {
+  it("are asked for a megabyte of names at a time, and in commands of 1,000 names or 64 KiB", async () => {
+    const redis = new FakeRedis();
+    const asked = (): number[] => redis.asked.filter((words) => words.startsWith("SSUBSCRIBE")).map((words) => words.split(" ").length - 1);
+    redis.held.add("SSUBSCRIBE");
+    const rig = new Rig(redis.template);
+    const short = Array.from({ length: 2_500 }, (_, index) => topic(`room ${index}`));
+    const long = Array.from({ length: 4_000 }, (_, index) => topic(`${index}`.padStart(300, "x")));
+    for (const one of [...short, ...long]) void rig.adapter.subscribe(one);
+    await rig.pass();
+    const first = asked();
+    expect(first.slice(0, 2)).toEqual([1_000, 1_000]);
+    const nameBytes = nameOf("x".repeat(300)).length;
+    const most = Math.floor((64 * 1024) / nameBytes);
+    expect(first.slice(3, -1).every((names) => names === most)).toBe(true);
+    const bytes = (first.reduce((sum, names) => sum + names) - 2_500) * nameBytes;
+    expect(bytes).toBeLessThan(1024 * 1024);
+    expect(bytes).toBeGreaterThan(800 * 1024);
+    redis.release();
+    await rig.pass();
+    expect(rig.told).toEqual(["up"]);
+    expect(asked().reduce((sum, names) => sum + names)).toBe(6_500);
   });
 });
 
@@ -316,6 +410,20 @@ describe("the end", () => {
     await expect(rig.adapter.publish(topic("room"), record("x"))).rejects.toMatchObject({ code: "closed" });
     await expect(rig.adapter.subscribe(topic("room"))).rejects.toMatchObject({ code: "closed" });
     expect(rig.told).toEqual(["up"]);
+  });
+
+  it("has come when no socket is left, and not before", async () => {
+    const redis = new FakeRedis();
+    redis.isSilent = true;
+    redis.lingers = true;
+    const rig = new Rig(redis.template);
+    await rig.pass(10);
+    let hasStopped = false;
+    const stopping = rig.adapter.stop().then(() => (hasStopped = true));
+    await rig.pass(10);
+    expect(hasStopped).toBe(false);
+    redis.bury();
+    await stopping;
   });
 
   it("comes at once while nothing answers, and while nobody is let in", async () => {

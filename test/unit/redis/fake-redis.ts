@@ -17,9 +17,12 @@ export class FakeRedis {
   isSilent = false;
   /** Why nobody is let in; undefined: everybody is. */
   refusal: string | undefined;
+  /** True: attempts to connect that were broken off come to their end only with `bury`. */
+  lingers = false;
   /** Everything that was asked. */
   readonly asked: string[] = [];
   readonly clients = new Set<FakeClient>();
+  readonly lingering: (() => void)[] = [];
   readonly #waiting: Asked[] = [];
   readonly template = new FakeClient(() => this, {});
 
@@ -32,11 +35,20 @@ export class FakeRedis {
     else queueMicrotask(() => client.isOpen && answer());
   }
 
+  /** Answers the first of what is held. */
+  releaseOne(): void {
+    this.#waiting.shift()?.answer();
+  }
+
   /** Answers what was held. */
   release(): void {
     this.held.clear();
     this.isSilent = false;
     for (const { answer } of this.#waiting.splice(0)) answer();
+  }
+
+  bury(): void {
+    for (const end of this.lingering.splice(0)) end();
   }
 
   publish(name: string, bytes: Buffer): number {
@@ -55,8 +67,11 @@ type Listener = (message: Buffer, name: Buffer) => void;
 
 export class FakeClient implements NodeRedisClient {
   readonly options: NonNullable<NodeRedisClient["options"]>;
+  /** What the server has for it. */
   readonly heard = new Map<string, Listener>();
   isOpen = false;
+  // What the library believes to be subscribed to: what is in here and not ending is not asked for again.
+  readonly #believed = new Map<string, { isEnding: boolean }>();
   readonly #redis: (address: { host?: string; port?: number }) => FakeRedis;
   readonly #listeners = new Map<string, (error: Error) => void>();
   readonly #pending = new Set<(error: Error) => void>();
@@ -94,7 +109,9 @@ export class FakeClient implements NodeRedisClient {
     this.isOpen = false;
     this.redis.clients.delete(this);
     const error = new Error("Disconnects client");
-    this.#failConnect?.(error);
+    const end = (): void => this.#failConnect?.(error);
+    if (this.redis.lingers) this.redis.lingering.push(end);
+    else end();
     for (const reject of [...this.#pending]) reject(error);
     this.#pending.clear();
   }
@@ -132,14 +149,23 @@ export class FakeClient implements NodeRedisClient {
   }
 
   sSubscribe(names: readonly string[], listener: Listener): Promise<unknown> {
-    return this.#ask(["SSUBSCRIBE", ...names], () => {
-      for (const name of names) this.heard.set(name, listener);
+    const unknown = names.filter((name) => this.#believed.get(name)?.isEnding !== false);
+    if (unknown.length === 0) return Promise.resolve();
+    return this.#ask(["SSUBSCRIBE", ...unknown], () => {
+      for (const name of unknown) {
+        this.heard.set(name, listener);
+        if (!this.#believed.has(name)) this.#believed.set(name, { isEnding: false });
+      }
     });
   }
 
   sUnsubscribe(names: readonly string[]): Promise<unknown> {
+    for (const name of names) Object.assign(this.#believed.get(name) ?? {}, { isEnding: true });
     return this.#ask(["SUNSUBSCRIBE", ...names], () => {
-      for (const name of names) this.heard.delete(name);
+      for (const name of names) {
+        this.heard.delete(name);
+        this.#believed.delete(name);
+      }
     });
   }
 

@@ -35,6 +35,7 @@ describe("a URL", () => {
     ["redis://a:70000", "it cannot be read"],
     ["redis://a/b", "behind the host there is at most the number of a database"],
     ["redis://a?family=6", "it has no options"],
+    ["redis://:50%@a", "user and password are percent-encoded"],
     ["redis://a,", "it names no host"],
     ["redis://a,rediss://b", "all of them begin with redis:// or all with rediss://"],
     ["redis://u:p@a,redis://u:q@b", "all of them have one user"],

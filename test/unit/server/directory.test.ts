@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { fc } from "../generate.ts";
 import { describe, expect, it } from "vitest";
 import { Connection, ConnectionsPool, GroupManager, type Page } from "../../../src/index.ts";
 import { FakeSocket } from "../../../src/testing/index.ts";
