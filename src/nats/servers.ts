@@ -58,6 +58,7 @@ function readUrl(text: string): URL {
   }
   if (!PROTOCOLS.has(url.protocol)) throw badUrl(`${url.protocol}//…`);
   if (url.hostname === "") throw badUrl("no host");
+  if (url.username === "" && url.password !== "") throw badUrl("a password without a user");
   if (url.search !== "" || url.hash !== "" || (url.pathname !== "" && url.pathname !== "/")) throw badUrl("something behind the port");
   return url;
 }

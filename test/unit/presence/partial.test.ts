@@ -43,6 +43,15 @@ describe("the first answer", () => {
     expect(first.ms).toBeLessThan(400);
   });
 
+  it("waits longer for the first that is heard of, if it does not tell: the only other one may be busy", async () => {
+    const { world, nodes } = await started({ tells: false }, "a", "b");
+    nth(nodes, 1).stop();
+    const first = answer(world, nth(nodes, 0));
+    await world.pass(600);
+    nth(nodes, 1).goOn();
+    expect(await first).toMatchObject({ ids: ["a-1", "b-1"], partial: false });
+  });
+
   it("comes after a second without those who are silent, and says so until they are held to be dead", async () => {
     const { world, nodes } = await started({}, "a", "b", "c");
     nth(nodes, 2).stop();
