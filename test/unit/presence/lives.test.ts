@@ -242,6 +242,21 @@ describe("a process that comes later", () => {
     expect(said(world, "lead")).toHaveLength(1);
   });
 
+  it("is answered after outages that have swallowed answers, however many", async () => {
+    const { world, all } = await cluster(1, { delayMs: 200 });
+    for (let number = 0; number < 500; number++) at(all, 0).join(`group ${number}`);
+    await world.pass(6_000);
+    for (let times = 0; times < 6; times++) {
+      const late = world.spawn();
+      late.onPost = () => at(all, 0).cut(100); // in the midst of its answer
+      await world.pass(1_000);
+      late.onPost = () => {};
+      await world.pass(1_000);
+    }
+    await world.pass(15_000);
+    for (const process of world.alive) expect(process.told).toHaveLength(500);
+  });
+
   it("begins its question anew if more comes meanwhile than it may keep", async () => {
     const { world, all } = await cluster(1);
     at(all, 0).join("a");
