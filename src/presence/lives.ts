@@ -66,7 +66,8 @@ export interface LivesHost {
   failed(error: Error): void;
 }
 
-type Following = { readonly nonce: string; readonly state: LifeState };
+/** `answering`: answers that are on their way. They end with it: what an outage has swallowed keeps nobody waiting. */
+type Following = { readonly nonce: string; readonly state: LifeState; answering: number };
 
 /**
  * All processes that take part hear one topic, and each changes its copy of one state by what is said there, in the order of that
@@ -99,7 +100,6 @@ export class Lives {
   #untold = new Set<string>();
   // The number of the last life that was said by this process or heard.
   #number = 0;
-  #answering = 0;
 
   constructor(options: LivesOptions) {
     this.#options = options;
@@ -202,7 +202,7 @@ export class Lives {
       say: (statement: Statement) => this.#say(statement),
       tellNone: (node: string, asked: string) => void this.#tellBy(node, { is: "none", nonce: asked }),
       again: (next: number) => this.#sync(next),
-      adopt: (state: LifeState, later: readonly Statement[]) => this.#adopt({ nonce, state }, later),
+      adopt: (state: LifeState, later: readonly Statement[]) => this.#adopt({ nonce, state, answering: 0 }, later),
       crown: () => this.#crown(nonce),
     };
     this.#newcomer = new Newcomer(host, nonce, attempt);
@@ -226,7 +226,7 @@ export class Lives {
     // Looked for before: it may take the place of the one who says it.
     const rank = statement.say === "sync" ? state.rankOf(nonce) : undefined;
     const change = state.apply(statement);
-    if (statement.say === "sync" && rank !== undefined && rank < 4 ** statement.attempt) void this.#answer(statement, state);
+    if (statement.say === "sync" && rank !== undefined && rank < 4 ** statement.attempt) void this.#answer(statement, following);
     if (change !== undefined) this.#tell(change);
     if (this.#following !== following) return; // a listener has stopped it
     this.#leadIfFirst(following);
@@ -264,17 +264,18 @@ export class Lives {
     );
   }
 
-  async #answer(asked: Statement & { readonly say: "sync" }, state: LifeState): Promise<void> {
+  async #answer(asked: Statement & { readonly say: "sync" }, following: Following): Promise<void> {
     const { node, nonce } = asked;
+    const { state } = following;
     if (!state.participants.has(nonce)) return; // there are too many
-    if (this.#answering >= ANSWERING_MAX) return void this.#tellBy(node, { is: "busy", nonce });
-    this.#answering++;
+    if (following.answering >= ANSWERING_MAX) return void this.#tellBy(node, { is: "busy", nonce });
+    following.answering++;
     try {
       await sendState(state, nonce, (part) => this.#tellBy(node, part));
     } catch {
       // The channel went down: it will ask again.
     } finally {
-      this.#answering--;
+      following.answering--;
     }
   }
 
@@ -313,7 +314,8 @@ export class Lives {
     this.#untold.clear();
     this.#open = open;
     const participants = new Map([[nonce, this.#options.post.node]]);
-    this.#following = { nonce, state: new LifeState(nonce, 0, this.#witnessed.entries(), participants, open) };
+    const state = new LifeState(nonce, 0, this.#witnessed.entries(), participants, open);
+    this.#following = { nonce, state, answering: 0 };
     this.#leadIfFirst(this.#following);
   }
 

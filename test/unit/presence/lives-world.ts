@@ -108,6 +108,8 @@ export class FakeProcess {
   hears = false;
   /** Called with everything that is told to it by post. */
   onPost: () => void = () => {};
+  /** True: what it tells by post is lost, and nobody says so. */
+  swallows = false;
   /** So many publishes are refused, though the link is up. */
   refuses = 0;
   readonly #world: World;
@@ -339,6 +341,7 @@ export class FakeProcess {
         if (target?.isUp === true) target.receive(copy, this.node);
         this.bring("receipts", () => told.resolve());
       });
+    if (this.swallows) return told.promise;
     if (this.isUp) go();
     else this.#hold(go, told);
     return told.promise;

@@ -242,6 +242,24 @@ describe("a process that comes later", () => {
     expect(said(world, "lead")).toHaveLength(1);
   });
 
+  it("is answered by one whose earlier answers an outage has swallowed, however many", async () => {
+    const { world, all } = await cluster(1);
+    const leader = at(all, 0);
+    leader.join("a");
+    await world.pass(1_000);
+    leader.swallows = true;
+    const unlucky = Array.from({ length: 5 }, () => world.spawn());
+    await world.pass(500);
+    for (const process of unlucky) process.crash(10);
+    leader.swallows = false;
+    leader.cut(100);
+    await world.pass(5_000);
+    const late = world.spawn();
+    await world.pass(1_000);
+    expect(late.told).toEqual(leader.told);
+    expect(events(late)).toEqual(["occupied a"]);
+  });
+
   it("begins its question anew if more comes meanwhile than it may keep", async () => {
     const { world, all } = await cluster(1);
     at(all, 0).join("a");
