@@ -48,8 +48,8 @@ async function publish(count, name) {
   await Promise.all(accepted);
 }
 
-process.on("message", async (message) => {
+process.on("message", (message) => {
   if (message === "report") process.send({ heard, disorder, changes, failed, digest: sequence.copy().digest("hex") });
-  else if (message === "stop") await adapter.stop().then(() => process.disconnect());
-  else await publish(message.publish, message.of).then(() => process.send("published"));
+  else if (message === "stop") void adapter.stop().then(() => process.disconnect());
+  else void publish(message.publish, message.of).then(() => process.send("published"));
 });

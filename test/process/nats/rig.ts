@@ -8,7 +8,7 @@ import { until } from "../workers-harness.ts";
 const undos: (() => unknown)[] = [];
 
 afterEach(async () => {
-  for (const undo of undos.splice(0).reverse()) await undo();
+  for (const undo of undos.splice(0).toReversed()) await undo();
 });
 
 /** Done after the test. */
@@ -50,6 +50,11 @@ export class Member {
     const member = new Member(urlOrConnection, options);
     await until("it is up", () => member.isUp);
     return member;
+  }
+
+  /** Resolves when all of them are heard; asked for in one turn. */
+  async subscribe(...topics: readonly string[]): Promise<void> {
+    await Promise.all(topics.map(async (topic) => this.adapter.subscribe(topic)));
   }
 
   heard(topic: string): string[] {
