@@ -11,6 +11,7 @@ import { toTrouble } from "./trouble.ts";
 const TOO_LARGE = 10054;
 /** The status of an answer that means: no stream is there to take it. */
 const NOBODY = 503;
+const NOBODY_TEXT = "no JetStream stream takes what is published; nothing was sent";
 
 /** The first letter that tells an answer that says yes, `{"stream":"…", "seq":7}`, from one that says no, `{"error":…`. */
 const [YES_AT, YES] = [2, "s".charCodeAt(0)];
@@ -112,12 +113,16 @@ export class Answers {
     const number = Number(message.subject.slice(this.#inbox.length));
     const publish = this.#publishes.get(number);
     const { data } = message;
-    if (publish === undefined) return this.#takeAnswer(number, message, data);
-    if (data[YES_AT] !== YES) return this.#refuse(number, publish, this.#readRefusal(message, data));
-    this.#publishes.delete(number);
-    this.#unconfirmed.confirmed(publish.bytes);
-    this.#host.stored(readSequence(data));
-    publish.accepted.resolve(ACCEPTED);
+    if (publish === undefined) this.#takeAnswer(number, message, data);
+    else if (data[YES_AT] !== YES) this.#refuse(number, publish, readRefusal(message, data));
+    else {
+      this.#publishes.delete(number);
+      this.#unconfirmed.confirmed(publish.bytes);
+      this.#host.stored(readSequence(data));
+      publish.accepted.resolve(ACCEPTED);
+    }
+    // Last: it ends what else waits, of which the outcome is unknown.
+    if (isFromNobody(message, data)) this.#host.broken(new GroupcastError("unavailable", NOBODY_TEXT));
   }
 
   #takeAnswer(number: number, message: NatsMessage, data: Uint8Array): void {
@@ -125,8 +130,8 @@ export class Answers {
     if (question === undefined) return;
     this.#questions.delete(number);
     const sequence = data[YES_AT] === YES ? readSequence(data) : 0;
-    if (sequence === 0) return question.answered.reject(this.#readRefusal(message, data));
-    question.answered.resolve(sequence);
+    if (sequence === 0) question.answered.reject(readRefusal(message, data));
+    else question.answered.resolve(sequence);
   }
 
   #refuse(number: number, { bytes, accepted }: Publish, error: GroupcastError): void {
@@ -134,16 +139,17 @@ export class Answers {
     this.#unconfirmed.confirmed(bytes);
     accepted.reject(error);
   }
+}
 
-  #readRefusal(message: NatsMessage, data: Uint8Array): GroupcastError {
-    if (data.length === 0 && message.headers?.code === NOBODY) {
-      const error = new GroupcastError("unavailable", "no JetStream stream takes what is published; nothing was sent");
-      this.#host.broken(error);
-      return error;
-    }
-    const { code, text } = readError(data);
-    return new GroupcastError(code === TOO_LARGE ? "too_large" : "unavailable", `JetStream: ${text}; nothing was sent`);
-  }
+/** True: the server says that nobody takes what was published. */
+function isFromNobody(message: NatsMessage, data: Uint8Array): boolean {
+  return data.length === 0 && message.headers?.code === NOBODY;
+}
+
+function readRefusal(message: NatsMessage, data: Uint8Array): GroupcastError {
+  if (isFromNobody(message, data)) return new GroupcastError("unavailable", NOBODY_TEXT);
+  const { code, text } = readError(data);
+  return new GroupcastError(code === TOO_LARGE ? "too_large" : "unavailable", `JetStream: ${text}; nothing was sent`);
 }
 
 /** The number in front of the last brace; 0: there is none. */

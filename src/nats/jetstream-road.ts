@@ -92,7 +92,9 @@ export class JetStreamRoad implements Road {
       // Everything that comes from now on would be taken for old.
       throw new GroupcastError("unavailable", `the JetStream stream ${stream} has begun anew`);
     } catch (thrown) {
-      const trouble = toTrouble(thrown, `the JetStream stream ${stream}`);
+      const said = toTrouble(thrown, `the JetStream stream ${stream}`);
+      // A link on which nothing may be published is no link.
+      const trouble = said.code === "forbidden" ? new GroupcastError("unauthorized", said.message, { cause: said }) : said;
       this.#host.broken(trouble);
       throw trouble;
     }

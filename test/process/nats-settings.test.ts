@@ -1,4 +1,8 @@
 // What a NATS server allows, and how it is set: limits, permissions, prefixes, JetStream and its stream; and connections of a program's own.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { encodeBrokerName } from "../../dist/channel/broker-names.js";
 import { brokers, type NatsOptions as ServerOptions, type NatsServer, startNats } from "./brokers/index.ts";
@@ -65,7 +69,7 @@ describe.skipIf(nats.missing).each(WAYS)("over $way", ({ core }) => {
     const lastSequence = async (): Promise<number> =>
       ((await ask(client, "STREAM.INFO.gc-groupcast")) as unknown as StreamInfo).state.last_seq;
     const before = core ? 0 : await lastSequence();
-    await Promise.all(topics.map(async (one) => member.adapter.subscribe(one)));
+    await member.subscribe(...topics);
     if (!core) expect((await lastSequence()) - before).toBe(1);
     await Promise.all(topics.map((one) => publisher.publish(one, "hello")));
     await until("all have heard", () => topics.every((one) => member.heard(one).length === 1));
@@ -284,7 +288,7 @@ describe.skipIf(nats.missing)("JetStream", () => {
   it("and processes with and without it under one prefix notice each other", async () => {
     const server = await serve();
     const [one, other] = [await Member.up(server.url), await Member.up(server.url, { core: true })];
-    await Promise.all([one, other].map(async ({ adapter }) => adapter.subscribe(topic)));
+    await Promise.all([one, other].map((member) => member.subscribe(topic)));
     await one.publish(topic, "from a stream");
     await other.publish(topic, "straight");
     const client = await connectTo(server.url);
@@ -296,5 +300,34 @@ describe.skipIf(nats.missing)("JetStream", () => {
     expect(other.told[2]).toMatch(/failed a record from another process is broken/);
     expect(one.heard(topic)).toEqual(["from a stream"]);
     expect(other.heard(topic)).toEqual(["straight"]);
+  });
+});
+
+describe("the types", () => {
+  it("take a connection of the client as it is", { timeout: 60_000 }, () => {
+    const folder = mkdtempSync(join(fileURLToPath(new URL("./", import.meta.url)), "types-"));
+    try {
+      const program = `import { connect } from "@nats-io/transport-node";
+        import { natsChannel } from "../../../dist/nats/index.js";
+        export const channel = natsChannel(await connect());`;
+      writeFileSync(join(folder, "program.mts"), program);
+      const options = [
+        "--ignoreConfig",
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--module",
+        "nodenext",
+        "--target",
+        "es2023",
+        "--types",
+        "node",
+      ];
+      const tsc = fileURLToPath(new URL("../../node_modules/typescript/bin/tsc", import.meta.url));
+      const { status, stdout } = spawnSync(process.execPath, [tsc, ...options, join(folder, "program.mts")], { encoding: "utf8" });
+      expect([status, stdout]).toEqual([0, ""]);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -52,6 +52,11 @@ export class Member {
     return member;
   }
 
+  /** Resolves when all of them are heard; asked for in one turn. */
+  async subscribe(...topics: readonly string[]): Promise<void> {
+    await Promise.all(topics.map(async (topic) => this.adapter.subscribe(topic)));
+  }
+
   heard(topic: string): string[] {
     let heard = this.#heard.get(topic);
     if (heard === undefined) this.#heard.set(topic, (heard = []));
