@@ -23,7 +23,7 @@ import { toTrouble } from "./trouble.ts";
 const RETRY_FIRST_MS = 50;
 /** ... and none longer than this, ms: after a restart of NATS everybody is back within about that. What somebody has to change is tried each time after it. */
 const RETRY_MAX_MS = 1_000;
-/** Topics of one process, as on a hub; NATS needs about 300 bytes for one. */
+/** Topics of one process, as on a hub; NATS needs about 800 bytes for one, this process 1.8 KB. */
 const TOPICS_MAX = 131_072;
 /** What the stream may hold: a second at 64 MiB/s, for holes that close within a tenth of it. */
 const STREAM_BYTES = 64 * 1024 * 1024;

@@ -17,8 +17,8 @@ const CODE = { notFound: 10059, nameTaken: 10058, overlap: 10065, notEnabled: 10
 /** The account, or the server, has no room for such a stream, or is no cluster. */
 const NOT_LIKE_THIS: ReadonlySet<unknown> = new Set([10028, 10047, 10074]);
 
-/** One answer is waited for this long, ms. */
-const ANSWER_WITHIN_MS = 5_000;
+/** One answer is waited for this long, ms: while a cluster chooses a leader none comes, and who asks anew is answered soonest. */
+const ANSWER_WITHIN_MS = 2_000;
 
 export class Stream {
   readonly #manager: StreamManager;

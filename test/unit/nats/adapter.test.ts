@@ -115,6 +115,10 @@ describe.each([{ core: false }, { core: true }])("the adapter, core: $core", ({ 
     await turns();
     expect(await Promise.all(owed)).toEqual(["unknown_outcome", "unknown_outcome"]);
     expect(await settled(adapter.publish("t", record("3")))).toBe("unavailable");
+    let isHeard = false;
+    void adapter.subscribe("t")?.then(() => (isHeard = true));
+    await turns();
+    expect(isHeard).toBe(false);
     expect(told.map((one) => one.split(":")[0])).toEqual(["down unavailable"]);
     expect(connection.subscriptions.size).toBe(0);
     connection.release(() => []);
@@ -126,7 +130,7 @@ describe.each([{ core: false }, { core: true }])("the adapter, core: $core", ({ 
     await turns();
     expect(told).toEqual(["up"]);
     await asked;
-    expect(adapter.subscribe("t")).toBeUndefined();
+    expect([isHeard, adapter.subscribe("t")]).toEqual([true, undefined]);
     await settled(adapter.publish("t", record("4")));
     await turns();
     expect(told).toEqual(["up", "t: 4"]);
@@ -221,12 +225,12 @@ describe.each([{ core: false }, { core: true }])("the adapter, core: $core", ({ 
     const denied = outcome(adapter.publish("no", record("1")));
     await turns();
     const other = outcome(adapter.publish("yes", record("2")));
+    await turns();
     const subject = core ? "gcl.p.no" : "gcp.p.no";
     const error = Object.assign(new Error(`Permissions Violation for Publish to ${subject}`), {
       ...{ name: "PermissionViolationError", operation: "publish", subject },
     });
-    connection.say({ type: "error", error });
-    await turns();
+    connection.say({ type: "error", error }); // on the wire right in front of the answer
     for (const flushed of connection.heldFlushes ?? []) flushed.resolve();
     await turns();
     expect(await Promise.all([denied, other])).toEqual(["forbidden", "ok"]);
@@ -253,6 +257,23 @@ describe.each([{ core: false }, { core: true }])("the adapter, core: $core", ({ 
     await adapter.stop();
   });
 
+  it("is not up on a connection that has gone while it was asked whether it works", async () => {
+    connection.heldFlushes = [];
+    const adapter = start({ core });
+    await turns();
+    connection.say({ type: "disconnect" });
+    await turns();
+    connection.heldFlushes[0]?.resolve();
+    connection.heldFlushes = undefined;
+    await turns();
+    expect(told.filter((one) => one === "up")).toEqual([]);
+    connection.say({ type: "reconnect" });
+    await clock.advanceAsync(100);
+    await turns();
+    expect(told.at(-1)).toBe("up");
+    await adapter.stop();
+  });
+
   it("is stopped at once while it waits for the link", async () => {
     const adapter = await up({ core });
     connection.say({ type: "disconnect" });
@@ -274,6 +295,45 @@ describe("over a stream", () => {
     connection.release((held) => held.toReversed());
     expect(await Promise.all(accepted)).toEqual(["ok", "ok", "ok", "ok"]);
     expect(told).toEqual(["t: 1", "t: 2", "t: 3", "t: 4"]);
+  });
+
+  it("a topic on which too much comes before it begins begins further on, and what comes from then on is heard", async () => {
+    const adapter = await up();
+    connection.hold();
+    let isHeard = false;
+    void adapter.subscribe("t")?.then(() => (isHeard = true));
+    await turns();
+    const large = record("x".repeat(1_000_000));
+    for (let index = 0; index < 12; index++) server.connect().publish("gcp.p.t", large.bytes);
+    // The answer to the marker comes last.
+    connection.release((held) => [...held.slice(1), ...held.slice(0, 1)]);
+    connection.hold();
+    await turns();
+    expect(isHeard).toBe(false);
+    connection.release();
+    await turns();
+    expect([isHeard, told]).toEqual([true, []]);
+    await settled(adapter.publish("t", record("heard")));
+    expect(told).toEqual(["t: heard"]);
+  });
+
+  it("what an old link learns late does no harm to the one after it", async () => {
+    connection.heldRequests = [];
+    const adapter = start();
+    await turns();
+    const old = connection.heldRequests;
+    expect(old.length).toBe(1);
+    connection.say({ type: "disconnect" });
+    await turns();
+    connection.heldRequests = undefined;
+    connection.say({ type: "reconnect" });
+    await clock.advanceAsync(100);
+    await turns();
+    expect(told.map((one) => one.split(":")[0])).toEqual(["down unavailable", "up"]);
+    old[0]?.reject(new Error("too late"));
+    await turns();
+    expect(await settled(adapter.publish("t", record("1")))).toBe("ok");
+    expect(told.length).toBe(2);
   });
 
   it("a message that does not come is fetched from the stream", async () => {

@@ -102,6 +102,8 @@ export class FakeConnection implements NatsConnectionLike {
   #held: (() => void)[] | undefined;
   /** Undefined: flushes are answered at once. */
   heldFlushes: Deferred<void>[] | undefined;
+  /** Undefined: requests are answered at once. */
+  heldRequests: Deferred<void>[] | undefined;
 
   constructor(server: FakeServer) {
     this.#server = server;
@@ -135,7 +137,10 @@ export class FakeConnection implements NatsConnectionLike {
   }
 
   async request(subject: string, payload: Uint8Array | string): Promise<object> {
-    await Promise.resolve();
+    const held = deferred();
+    if (this.heldRequests === undefined) held.resolve();
+    else this.heldRequests.push(held);
+    await held.promise;
     return this.#server.ask(subject, payload);
   }
 
