@@ -178,7 +178,8 @@ export class PlainSession implements Reader {
         connection.leave(command.group);
         return NO_FACTS;
       case "count_group":
-        return groups.countMembers(command.group, connection.namespace).then((counted) => ({ ...counted }));
+        // What follows may change what is counted.
+        return this.#behind(groups.countMembers(command.group, connection.namespace), (counted) => ({ ...counted }));
       case "send_to_group": {
         if (requireMembership && !connection.groups.has(command.group)) {
           throw new GroupcastError("forbidden", "only members may send to a group");
@@ -194,11 +195,10 @@ export class PlainSession implements Reader {
   }
 
   /** Holds back what follows until `barrier` is settled and `then` has begun; not until that is done. */
-  async #behind(barrier: Promise<unknown>, then: () => Facts | Promise<Facts>): Promise<Facts> {
+  async #behind<Value>(barrier: Promise<Value>, then: (value: Value) => Facts | Promise<Facts>): Promise<Facts> {
     this.#held = true;
     try {
-      await barrier;
-      return then();
+      return then(await barrier);
     } finally {
       this.#release();
     }
