@@ -22,6 +22,8 @@ export default defineConfig({
           hookTimeout: 60_000,
           fileParallelism: false,
           execArgv: ["--expose-gc"],
+          // They kill and cut real processes on a machine that others may keep busy. Whoever needs a second attempt is named at the end.
+          retry: process.env["CI"] === undefined ? 0 : 1,
         },
       },
       {

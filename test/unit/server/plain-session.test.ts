@@ -50,6 +50,21 @@ describe("the commands of one client", () => {
     expect(socket.sent).toEqual(["Esta é a mensagem"]);
   });
 
+  it("counts as of the moment of the command, whatever follows it", async () => {
+    const { socket } = session();
+    socket.receive(add("g", 1));
+    socket.receive(JSON.stringify({ cmd: "count_group", group_id: "g", id: 2 }));
+    socket.receive(JSON.stringify({ cmd: "leave_group", group_id: "g", id: 3 }));
+    socket.receive(JSON.stringify({ cmd: "count_group", group_id: "g", id: 4 }));
+    await settled();
+    expect(socket.sent.map((text) => JSON.parse(String(text)) as unknown)).toEqual([
+      { id: 1, ok: true },
+      { id: 2, ok: true, members: 1 },
+      { id: 3, ok: true },
+      { id: 4, ok: true, members: 0 },
+    ]);
+  });
+
   it("holds everything behind an authorize that takes its time, and answers in order", async () => {
     const verdicts: ((allowed: boolean) => void)[] = [];
     const { socket, counters } = session({ authorize: () => new Promise((resolve) => void verdicts.push(resolve)) });
