@@ -22,19 +22,19 @@ export interface Subscription {
   ready: Deferred<void> | undefined;
 }
 
-/** What is to be told next: the ends before the beginnings, since one may be wanted again by now. */
+/** What is to be told next. */
 export interface Wish {
   readonly ended: readonly string[];
   readonly begun: readonly Subscription[];
 }
 
-/** Only what is different counts: a topic that is subscribed to and given up again within a turn is never mentioned. */
+/** Only what is different counts: a topic that is subscribed to and given up again within a turn is never mentioned, nor the other way round. */
 export class Wishes {
   readonly #prefix: string;
   readonly #byTopic = new Map<string, Subscription>();
   readonly #byName = new Map<string, Subscription>();
   readonly #toSubscribe = new Set<Subscription>();
-  readonly #toUnsubscribe = new Set<string>();
+  readonly #toUnsubscribe = new Map<string, Subscription>();
   /**
    * What the broker has been told to end and has not confirmed, and what is wished for again meanwhile: that waits. A library that has had no
    * answer to the end yet may take the topic for one that it is subscribed to, and say so without asking.
@@ -68,12 +68,16 @@ export class Wishes {
     if (present !== undefined) return present.heard ? undefined : waitFor(present);
     const refusal = this.#check(topic);
     if (refusal !== undefined) return quiet(Promise.reject(refusal));
-    const subscription: Subscription = { topic, name: this.nameOf(topic), heard: false, ready: undefined };
+    const name = this.nameOf(topic);
+    // The broker has not been told that it was given up: it never was, and what is on its way is for us.
+    const kept = this.#toUnsubscribe.get(name);
+    const subscription = kept ?? { topic, name, heard: false, ready: undefined };
     this.#byTopic.set(topic, subscription);
-    this.#byName.set(subscription.name, subscription);
-    if (this.#ending.has(subscription.name)) this.#ending.set(subscription.name, subscription);
+    this.#byName.set(name, subscription);
+    if (kept !== undefined) this.#toUnsubscribe.delete(name);
+    else if (this.#ending.has(name)) this.#ending.set(name, subscription);
     else this.#toSubscribe.add(subscription);
-    return waitFor(subscription);
+    return subscription.heard ? undefined : waitFor(subscription);
   }
 
   unsubscribe(topic: string): void {
@@ -82,8 +86,9 @@ export class Wishes {
     this.#byTopic.delete(topic);
     this.#byName.delete(subscription.name);
     if (this.#ending.has(subscription.name)) this.#ending.set(subscription.name, undefined);
-    else if (!this.#toSubscribe.delete(subscription) && this.#linked) this.#toUnsubscribe.add(subscription.name);
+    else if (!this.#toSubscribe.delete(subscription) && this.#linked) this.#toUnsubscribe.set(subscription.name, subscription);
     subscription.ready?.resolve(); // nobody is to wait for what nobody wants
+    subscription.ready = undefined;
   }
 
   /** Connections are there on which nothing has been told yet. */
@@ -102,16 +107,16 @@ export class Wishes {
     }
   }
 
-  /** The next that is to be told: a list of each kind at the most. */
+  /** The next that is to be told: a list of each kind at the most. No topic is in both. */
   next(): Wish {
-    const ended = take(this.#toUnsubscribe, (name) => name);
+    const ended = take(this.#toUnsubscribe.keys(), (name) => name);
     for (const name of ended) {
-      const again = this.#byName.get(name);
-      this.#ending.set(name, again);
-      if (again !== undefined) this.#toSubscribe.delete(again);
+      this.#toUnsubscribe.delete(name);
+      this.#ending.set(name, undefined);
     }
-    // While ends are still to be told, nothing begins: it could be the same topic.
-    return { ended, begun: this.#toUnsubscribe.size > 0 ? [] : take(this.#toSubscribe, ({ name }) => name) };
+    const begun = take(this.#toSubscribe, ({ name }) => name);
+    for (const subscription of begun) this.#toSubscribe.delete(subscription);
+    return { ended, begun };
   }
 
   /** The broker has confirmed that these have ended. */
@@ -158,15 +163,14 @@ function waitFor(subscription: Subscription): Promise<void> {
   return subscription.ready.promise;
 }
 
-/** Removes from the front as many as one list may hold. */
-function take<T>(from: Set<T>, nameOf: (item: T) => string): T[] {
+/** From the front as many as one list may hold. */
+function take<T>(from: Iterable<T>, nameOf: (item: T) => string): T[] {
   const taken: T[] = [];
   let bytes = 0;
   for (const item of from) {
     bytes += nameOf(item).length;
     if (bytes > LIST_BYTES_MAX) break;
     taken.push(item);
-    from.delete(item);
   }
   return taken;
 }

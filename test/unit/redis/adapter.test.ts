@@ -235,6 +235,7 @@ describe("a topic", () => {
     void rig.adapter.subscribe(topic("room"));
     await rig.pass();
     rig.adapter.unsubscribe(topic("room"));
+    await rig.pass();
     void rig.adapter.subscribe(topic("room"));
     await rig.pass();
     redis.releaseOne();
@@ -249,6 +250,29 @@ describe("a topic", () => {
     ]);
     redis.publish(nameOf("room"), Buffer.from(record("heard").bytes));
     expect(rig.told).toEqual(["up", `${topic("room")} heard`]);
+  });
+
+  it("that is given up and wanted again in one turn misses nothing, and the server hears nothing of it", async () => {
+    const redis = new FakeRedis();
+    const rig = await Rig.up(redis.template, "room");
+    redis.asked.length = 0;
+    rig.adapter.unsubscribe(topic("room"));
+    expect(rig.adapter.subscribe(topic("room"))).toBeUndefined();
+    redis.publish(nameOf("room"), Buffer.from(record("was on its way").bytes));
+    await rig.pass();
+    expect(redis.asked).toEqual([]);
+    expect(rig.told).toEqual(["up", `${topic("room")} was on its way`]);
+    redis.held.add("SSUBSCRIBE");
+    void rig.adapter.subscribe(topic("another"));
+    await rig.pass();
+    rig.adapter.unsubscribe(topic("another"));
+    let isHeard = false;
+    void rig.adapter.subscribe(topic("another"))?.then(() => (isHeard = true));
+    await rig.pass();
+    expect([isHeard, ...redis.asked]).toEqual([false, `SSUBSCRIBE ${nameOf("another")}`]);
+    redis.release();
+    await rig.pass();
+    expect(isHeard).toBe(true);
   });
 
   it("that is wanted again between two answers of the server is subscribed to again: a library may believe that it is", async () => {
