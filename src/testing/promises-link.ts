@@ -109,6 +109,8 @@ export const linkPromises: readonly AdapterPromise[] = [
       await restore(b);
       await b.untilTold("up", since);
       await Promise.all([...kept, ...left, ...again].map((topic) => a.publish(topic, say(`round ${round}`))));
+      // What is accepted may still be on its way, and the next cut would take it.
+      for (const topic of [...kept, ...again]) await stage.fence(topic, b);
     }
     await b.subscribe(...left);
     for (const topic of [...kept, ...left, ...again]) await stage.fence(topic, b);

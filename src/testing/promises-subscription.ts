@@ -66,6 +66,8 @@ export const subscriptionPromises: readonly AdapterPromise[] = [
     for (const text of numbers(20)) {
       accepted(await b.turn({ call: "unsubscribe", topic }, { call: "subscribe", topic }));
       await a.publish(topic, say(text));
+      // Or the next unsubscribe may meet it on its way.
+      await stage.fence(topic, b);
     }
     await stage.fence(topic, b);
     ensureSame("the adapter", stage.heard(b, topic), numbers(20));
